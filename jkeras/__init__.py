@@ -1,0 +1,2 @@
+"""jkeras: Keras's Sequential and Functional models, purely functional underneath, on JAX."""
+from jkeras.core import Input

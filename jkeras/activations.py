@@ -1,0 +1,129 @@
+"""Keras's activations by name, nearly all of them ``jax.nn``'s.
+
+Where Keras's default differs from JAX's, Keras's is kept: ``gelu`` is the exact one, ``leaky_relu`` has slope 0.2.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.nn import (
+    celu,
+    elu,
+    glu,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    sparse_plus,
+    sparse_sigmoid,
+    squareplus,
+)
+from jax.numpy import tanh
+
+from jkeras.core.named import look_up
+
+
+def linear(x: Any) -> Any:
+    """Return the input unchanged."""
+    return x
+
+
+def exponential(x: Any) -> Any:
+    r"""Return :math:`e^x`."""
+    return jnp.exp(x)
+
+
+def softsign(x: Any) -> Any:
+    r"""Return :math:`x / (1 + |x|)`."""
+    return jax.nn.soft_sign(x)
+
+
+def gelu(x: Any, approximate: bool = False) -> Any:
+    r"""Return :math:`x \Phi(x)` with the normal distribution function; with ``approximate`` its tanh form."""
+    return jax.nn.gelu(x, approximate)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """Return x where it is positive and ``negative_slope * x`` elsewhere."""
+    return jax.nn.leaky_relu(x, negative_slope)
+
+
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Return x where it is farther than ``threshold`` from 0, and 0 elsewhere."""
+    return jnp.where(jnp.abs(x) > threshold, x, 0)
+
+
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Move x towards 0 by ``threshold``, stopping there."""
+    return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
+
+
+def tanh_shrink(x: Any) -> Any:
+    r"""Return :math:`x - \tanh x`."""
+    return x - jnp.tanh(x)
+
+
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    """Return x where it exceeds ``threshold`` and ``default_value`` elsewhere."""
+    return jnp.where(x > threshold, x, default_value)
+
+
+_TABLE: dict[str, Callable[..., Any]] = {
+    "celu": celu,
+    "elu": elu,
+    "exponential": exponential,
+    "gelu": gelu,
+    "glu": glu,
+    "hard_shrink": hard_shrink,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_swish": hard_silu,
+    "hard_tanh": hard_tanh,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "log_sigmoid": log_sigmoid,
+    "log_softmax": log_softmax,
+    "mish": mish,
+    "relu": relu,
+    "relu6": relu6,
+    "selu": selu,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "soft_shrink": soft_shrink,
+    "softmax": softmax,
+    "softplus": softplus,
+    "softsign": softsign,
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "squareplus": squareplus,
+    "swish": silu,
+    "tanh": tanh,
+    "tanh_shrink": tanh_shrink,
+}
+
+
+def get(identifier: Any) -> Callable[..., Any]:
+    """Return the activation of a given name; a function stands for itself and None for :func:`linear`.
+
+    Raises:
+      UnknownNameError: for a name that is not in the table, with the nearest that is.
+
+    Example:
+      >>> get("relu")(-1.0).item()
+      0.0
+    """
+    return linear if identifier is None else look_up(identifier, _TABLE, "activation")
+
+
+__all__ = [name for name in _TABLE if name not in ("hard_swish", "swish")] + ["get", "threshold"]

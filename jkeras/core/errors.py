@@ -1,0 +1,41 @@
+"""The errors that jkeras raises on purpose, and the words that they share.
+
+    ValueError
+    ├── ShapeError        a layer or a model cannot take arrays of this shape
+    ├── GraphError        tensors and layers do not make one model
+    ├── UnknownNameError  a name that no table or model knows; the nearest known one is offered
+    └── DataError         the arrays given to fit, evaluate or predict do not fit the model
+
+All are ``ValueError`` s, so code written for Keras catches them as before.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShapeError(ValueError):
+    """An array or symbolic tensor has a shape that its receiver cannot take."""
+
+
+class GraphError(ValueError):
+    """Layers and tensors were joined in a way that makes no model."""
+
+
+class UnknownNameError(ValueError):
+    """A name was given that nothing here is called by."""
+
+
+class DataError(ValueError):
+    """Data given to a model is malformed, mismatched or out of range."""
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return a sentence offering the known name closest to ``name``, or nothing.
+
+    Example:
+      >>> nearest("rellu", ["relu", "tanh"])
+      " Did you mean 'relu'?"
+    """
+    close = difflib.get_close_matches(str(name).lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
+    spelled = [k for k in known if close and k.lower() == close[0]]
+    return f" Did you mean {spelled[0]!r}?" if spelled else ""

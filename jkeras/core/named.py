@@ -1,0 +1,67 @@
+"""Functions made by a configured constructor, and the tables in which strings find them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.layer import spell
+
+
+class Named:
+    """A function together with the constructor call that made it, so that it can be shown and written to a file."""
+
+    def __init__(self, function: Callable[..., Any], kind: str, config: Mapping[str, Any]):
+        self.function, self.kind, self.config = function, kind, config
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.config.items())})"
+
+
+def named(constructor: Callable[..., Callable[..., Any]]) -> Callable[..., Named]:
+    """Turn a function that returns a function into a constructor of :class:`Named` functions."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def make(*args: Any, **kwargs: Any) -> Named:
+        for name in kwargs:
+            if name not in signature.parameters:
+                known = tuple(signature.parameters)
+                raise TypeError(f"{constructor.__name__} takes no argument {name!r}, only {', '.join(known)}.{nearest(name, known)}")
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return Named(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
+
+    return make
+
+
+def table(*constructors: Callable[..., Any], **aliases: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Key constructors by their CamelCase and snake_case names, and by further names."""
+    both = {key: c for c in constructors for key in (c.__name__, spell(c.__name__))}
+    return {**both, **aliases}
+
+
+def look_up(identifier: Any, known: Mapping[str, Any], what: str) -> Any:
+    """Return what a string stands for, calling a constructor without arguments; anything callable stands for itself.
+
+    Raises:
+      UnknownNameError: for a string that is not in the table, with the nearest that is.
+      TypeError: for anything else.
+    """
+    if isinstance(identifier, str):
+        if identifier not in known:
+            raise UnknownNameError(
+                f"There is no {what} called {identifier!r}.{nearest(identifier, known)} "
+                f"Known are {', '.join(sorted(k for k in known if k.islower()))}."
+            )
+        return known[identifier]
+    if callable(identifier):
+        return identifier
+    raise TypeError(f"An {what} is a name or a function, but got {identifier!r}." if what[0] in "aeiou" else
+                    f"A {what} is a name or a function, but got {identifier!r}.")

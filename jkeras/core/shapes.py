@@ -1,0 +1,77 @@
+"""Shapes with unknown sizes, inferred by running layers abstractly.
+
+The unknown size of axis *i* is the symbol ``d{i}``, at least 2, in one scope for the whole process; users see ``None``.
+Two unknown lengths on the same axis are therefore taken to be equal while a model is built, as in Keras, and JAX checks
+them when it runs. After each layer the computed sizes are forgotten (:func:`forget`): left to nest, an expression such as
+``max(floordiv(max(d1 - 4, 0) - 2, 2), 0)`` makes JAX's decision procedure slower with every layer, until a dozen "valid"
+convolutions take minutes.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from jkeras.core.errors import ShapeError
+
+_MAX_NDIM = 12
+_SYMBOLS = export.symbolic_shape(
+    ", ".join(f"d{i}" for i in range(_MAX_NDIM)),
+    scope=export.SymbolicScope([f"d{i} >= 2" for i in range(_MAX_NDIM)]),
+)
+
+Shape = tuple[int | None, ...]
+
+
+def spec(shape: Any, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
+    """Describe an array of the given shape, in which ``None`` is a size not known yet.
+
+    Example:
+      >>> spec((None, 8)).shape
+      (d0, 8)
+    """
+    if len(shape) > _MAX_NDIM:
+        raise ShapeError(f"jkeras describes arrays of at most {_MAX_NDIM} axes, but the shape {shape} has {len(shape)}.")
+    sizes = tuple(_SYMBOLS[i] if size is None else size for i, size in enumerate(shape))
+    return jax.ShapeDtypeStruct(sizes, jnp.dtype(dtype))
+
+
+def shape_of(described: Any) -> Shape:
+    """Return the shape of an array or spec as users see it, with ``None`` for an unknown size."""
+    return tuple(size if isinstance(size, int) else None for size in described.shape)
+
+
+def shapes_of(tree: Any) -> str:
+    """Write the shapes in a pytree of arrays or specs for a message: ``(None, 8)`` or ``[(2, 3), (2, 4)]``.
+
+    Example:
+      >>> shapes_of([spec((None, 8)), spec((3,))])
+      '[(None, 8), (3,)]'
+    """
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{k!r}: {shapes_of(v)}" for k, v in tree.items()) + "}"
+    if isinstance(tree, (list, tuple)):
+        return "[" + ", ".join(shapes_of(v) for v in tree) + "]"
+    return str(shape_of(tree)) if hasattr(tree, "shape") else repr(tree)
+
+
+def forget(described: Any) -> jax.ShapeDtypeStruct:
+    """Replace each computed size by the plain symbol of its axis."""
+    return spec(shape_of(described), described.dtype)
+
+
+def spec_of(array: Any) -> jax.ShapeDtypeStruct:
+    """Describe one array, spec or symbolic tensor."""
+    return array if isinstance(array, jax.ShapeDtypeStruct) else jax.ShapeDtypeStruct(array.shape, array.dtype)
+
+
+def accepts(expected: Any, given: Any) -> bool:
+    """Whether an array of shape ``given`` fits a spec in which unknown sizes fit anything."""
+    want, got = shape_of(expected), shape_of(given)
+    return len(want) == len(got) and all(w is None or g is None or w == g for w, g in zip(want, got, strict=True))
+
+
+def is_float(array: Any) -> bool:
+    """Whether an array or spec holds real numbers, as opposed to integers, booleans or keys."""
+    return jnp.issubdtype(array.dtype, jnp.floating)

@@ -1,0 +1,151 @@
+"""Keras's initializers by name, over ``jax.nn.initializers``: functions ``(key, shape, dtype) -> array``.
+
+A constructor called with a ``seed`` draws the same numbers in every layer; without one, which is the rule, each layer's
+numbers come from its own key. A function of your own may also have Keras's form ``(shape, dtype)``.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers as jni
+
+from jkeras.core.named import Named, look_up, named, table
+
+Initializer = Callable[..., jax.Array]
+
+
+def _seeded(function: Initializer, seed: int | None) -> Initializer:
+    if seed is None:
+        return function
+    return lambda key, shape, dtype=jnp.float32: function(jax.random.key(seed), shape, dtype)
+
+
+@named
+def VarianceScaling(
+    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None
+) -> Initializer:
+    r"""Draw with variance ``scale / n``, n being the fan that ``mode`` names: ``fan_in``, ``fan_out`` or ``fan_avg``.
+
+    ``distribution`` is ``"truncated_normal"`` (at two standard deviations, then corrected to the variance asked for),
+    ``"untruncated_normal"`` or ``"uniform"``. A convolution's fans count its receptive field.
+    """
+    spelled = {"untruncated_normal": "normal"}.get(distribution, distribution)
+    return _seeded(jni.variance_scaling(scale, mode, spelled), seed)  # type: ignore[arg-type]
+
+
+@named
+def GlorotUniform(seed: int | None = None) -> Initializer:
+    r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / (\text{fan in} + \text{fan out})}` (Glorot and Bengio, 2010)."""
+    return _seeded(jni.glorot_uniform(), seed)
+
+
+@named
+def GlorotNormal(seed: int | None = None) -> Initializer:
+    r"""Draw from a truncated normal of variance :math:`2 / (\text{fan in} + \text{fan out})` (Glorot and Bengio, 2010)."""
+    return _seeded(jni.glorot_normal(), seed)
+
+
+@named
+def HeUniform(seed: int | None = None) -> Initializer:
+    r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / \text{fan in}}` (He et al., arXiv:1502.01852)."""
+    return _seeded(jni.he_uniform(), seed)
+
+
+@named
+def HeNormal(seed: int | None = None) -> Initializer:
+    r"""Draw from a truncated normal of variance :math:`2 / \text{fan in}` (He et al., arXiv:1502.01852)."""
+    return _seeded(jni.he_normal(), seed)
+
+
+@named
+def LecunUniform(seed: int | None = None) -> Initializer:
+    r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{3 / \text{fan in}}` (LeCun et al., 1998)."""
+    return _seeded(jni.lecun_uniform(), seed)
+
+
+@named
+def LecunNormal(seed: int | None = None) -> Initializer:
+    r"""Draw from a truncated normal of variance :math:`1 / \text{fan in}` (LeCun et al., 1998)."""
+    return _seeded(jni.lecun_normal(), seed)
+
+
+@named
+def RandomUniform(minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> Initializer:
+    """Draw from the interval [minval, maxval)."""
+    return _seeded(lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, minval, maxval), seed)
+
+
+@named
+def RandomNormal(mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> Initializer:
+    """Draw from a normal distribution."""
+    return _seeded(lambda key, shape, dtype=jnp.float32: mean + jni.normal(stddev)(key, shape, dtype), seed)
+
+
+@named
+def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> Initializer:
+    """Draw from a normal distribution cut off at two of its standard deviations."""
+    return _seeded(lambda key, shape, dtype=jnp.float32: mean + jni.truncated_normal(stddev)(key, shape, dtype), seed)
+
+
+@named
+def Orthogonal(gain: float = 1.0, seed: int | None = None) -> Initializer:
+    """Draw a matrix with orthonormal rows or columns, times ``gain`` (Saxe et al., arXiv:1312.6120)."""
+    return _seeded(jni.orthogonal(gain), seed)
+
+
+@named
+def Zeros() -> Initializer:
+    """Fill with 0."""
+    return jni.zeros
+
+
+@named
+def Ones() -> Initializer:
+    """Fill with 1."""
+    return jni.ones
+
+
+@named
+def Constant(value: Any = 0.0) -> Initializer:
+    """Fill with a number, or with an array of the weight's shape."""
+    return jni.constant(value)
+
+
+@named
+def Identity(gain: float = 1.0) -> Initializer:
+    """Fill a square or rectangular matrix with ``gain`` on its diagonal and 0 elsewhere."""
+    return lambda key, shape, dtype=jnp.float32: gain * jnp.eye(*shape, dtype=dtype)
+
+
+_TABLE = table(
+    VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, RandomUniform, RandomNormal,
+    TruncatedNormal, Orthogonal, Zeros, Ones, Constant, Identity, uniform=RandomUniform, normal=RandomNormal, zero=Zeros, one=Ones,
+)  # fmt: skip
+
+
+def get(identifier: Any) -> Initializer:
+    """Return the initializer of a given name; a function or an array stands for itself, None for zeros.
+
+    Raises:
+      UnknownNameError: for a name that is not in the table, with the nearest that is.
+
+    Example:
+      >>> get("ones")(jax.random.key(0), (2,)).tolist()
+      [1.0, 1.0]
+    """
+    if identifier is None:
+        return Zeros()
+    if hasattr(identifier, "shape"):
+        return Constant(identifier)
+    found = look_up(identifier, _TABLE, "initializer")
+    if found in _TABLE.values():
+        return found()
+    if not isinstance(found, Named) and next(iter(inspect.signature(found).parameters), None) == "shape":
+        return lambda key, shape, dtype=jnp.float32: jnp.asarray(found(shape, dtype=dtype), dtype)
+    return found
+
+
+__all__ = [key for key in _TABLE if not key.islower()] + ["get"]

@@ -1,0 +1,41 @@
+"""Functions for arrays and symbolic tensors alike: every function of ``jax.numpy``, ``jax.nn`` and ``jax.lax``.
+
+``jkeras.ops.tanh(x)`` is ``jax.numpy.tanh(x)`` on an array, and a step of the model on a symbolic tensor. Names are looked
+up in ``jax.numpy`` first, then ``jax.nn``, then ``jax.lax``; ``cast(x, dtype)`` and ``get_item(x, index)`` are added.
+
+Example:
+  >>> from jkeras import Input
+  >>> x = Input((4, 3))
+  >>> jkeras.ops.mean(jkeras.ops.square(x), axis=1).shape
+  (None, 3)
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jkeras.core.operation import find, names, operate
+from jkeras.core.shapes import shape_of
+
+
+def shape(x: Any) -> tuple[int | None, ...]:
+    """Return the shape of an array or symbolic tensor, ``None`` where a size is not known yet."""
+    return shape_of(x.spec if hasattr(x, "spec") else x)
+
+
+@functools.cache
+def __getattr__(name: str) -> Callable[..., Any]:
+    try:
+        function = find(name)
+    except ValueError as error:
+        raise AttributeError(str(error)) from None
+
+    @functools.wraps(function)
+    def lifted(*args: Any, **kwargs: Any) -> Any:
+        return operate(name, *args, **kwargs)
+
+    return lifted
+
+
+def __dir__() -> list[str]:
+    return [*names(), "shape"]
