@@ -34,12 +34,14 @@ class Metric:
       init: makes an empty total.
       update: adds a batch ``(targets, outputs, weights)`` to a total; ``weights`` is ``(batch, ...)`` or None.
       result: turns a total into a number.
+      per_example: whether it looks at each example by itself, so that filled-up batches with weights are exact.
     """
 
     name: str
     init: Callable[[], Any]
     update: Callable[..., Any]
     result: Callable[[Any], Any]
+    per_example: bool = True
 
 
 def _empty() -> Total:
@@ -82,7 +84,8 @@ def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) ->
     def update(total: Total, targets: Any, outputs: Any, weights: Any = None) -> Total:
         return add_to(total, fn(*losses.aligned(jnp.asarray(targets), losses.widen(jnp.asarray(outputs)))), weights)
 
-    return Metric(name or getattr(fn, "__name__", type(fn).__name__), _empty, update, _mean)
+    known = getattr(fn, "__module__", "") in (__name__, losses.__name__)
+    return Metric(name or getattr(fn, "__name__", type(fn).__name__), _empty, update, _mean, per_example=known)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:

@@ -178,7 +178,8 @@ def _with_state(state: dict, name: str, inner: Any, groups: Any) -> dict:
 
 def from_program(program: Program, kind: str, name: str | None = None) -> Layer:
     """Make a program the layer that models are."""
-    children = {step.name: step.layer for step in program.steps}
+    called = {step.name for step in program.steps}
+    children = {name: layer for name, layer in program.layers.items() if name in called}  # in the order of Keras's weights
     groups: Any = ()
 
     def init(key: jax.Array, x_spec: Any) -> tuple[dict, dict]:

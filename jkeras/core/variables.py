@@ -150,9 +150,9 @@ def slots(layer: Any) -> list[tuple[Any, int, tuple[str, ...]]]:
     return [(leaf, part, path) for _, leaf in layer.owned for part in (0, 1) for path in leaf.held.order[part]]
 
 
-def shapes(layer: Any) -> list[tuple[int, ...]]:
-    """List the shapes of a layer's arrays in Keras's order; the layer must have been called or built."""
-    return [get_in(leaf.held.specs[part], path).shape for leaf, part, path in slots(_built(layer))]
+def specs(layer: Any) -> list[tuple[Any, int, jax.ShapeDtypeStruct]]:
+    """List (leaf layer, 0 for params or 1 for state, spec) of a layer's arrays in Keras's order."""
+    return [(leaf, part, get_in(leaf.held.specs[part], path)) for leaf, part, path in slots(_built(layer))]
 
 
 def _built(layer: Any) -> Any:
@@ -164,7 +164,7 @@ def _built(layer: Any) -> Any:
 
 def count(layer: Any) -> int:
     """Count the numbers in a layer's arrays."""
-    return sum(int(np.prod(shape)) for shape in shapes(layer))
+    return sum(int(np.prod(spec.shape)) for _, _, spec in specs(layer))
 
 
 def get_weights(layer: Any) -> list[np.ndarray]:
@@ -177,7 +177,7 @@ def get_weights(layer: Any) -> list[np.ndarray]:
 
 def set_weights(layer: Any, weights: Any) -> None:
     """Replace a layer's arrays; every shape is checked before anything changes."""
-    places, known = slots(_built(layer)), shapes(layer)
+    places, known = slots(_built(layer)), [spec.shape for _, _, spec in specs(layer)]
     weights = list(weights)
     if len(weights) != len(places):
         raise ValueError(f"{layer.label} has {len(places)} weights of shapes {known}, but got {len(weights)} arrays.")

@@ -44,6 +44,12 @@ class Objective:
         """The outputs that need targets."""
         return [name for name in self.names if self.losses[name] is not None or self.metrics[name]]
 
+    @property
+    def couples(self) -> bool:
+        """Whether a loss or metric, being the user's own, may look at a batch as a whole."""
+        own = [loss for loss in self.losses.values() if loss is not None and not loss.checked]
+        return bool(own) or not all(metric.per_example for chosen in self.metrics.values() for metric, _ in chosen)
+
     def log_names(self) -> list[str]:
         """List what a step logs, in the order of ``evaluate``: loss, output losses, then metrics."""
         parts = [f"{name}_loss" for name in self.names if self.losses[name]] if self._several_losses else []

@@ -1,0 +1,341 @@
+"""The shell around a pure layer: what it holds, what it is made of, and how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jkeras.core import Input, Layer, functional, variables
+from jkeras.core.context import Context, unmask
+from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.layer import Params, State
+from jkeras.core.resolve import flatten, map_nest
+from jkeras.core.shapes import shape_of, spec_of
+from jkeras.core.symbolic import is_symbolic
+from jkeras.models.training import TrainingMethods
+from jkeras.training.data import check_inputs
+
+
+class Model(TrainingMethods):
+    """A model of everything between some inputs and some outputs, with Keras's ways of training it.
+
+    It is called like a layer; its layers' weights are shared with every other model that contains them. Underneath,
+    ``init, apply = model`` are two pure functions, and ``model.trainer`` trains purely.
+
+    Args:
+      inputs: a tensor made by ``Input``, or a list, dict or nest of them.
+      outputs: a tensor made from them by calling layers, or a list, dict or nest.
+      name: what it is called inside other models and in ``summary``.
+      trainable: False freezes all its layers.
+
+    Raises:
+      GraphError: when the outputs need another input, something is not a tensor, or two layers bear the same name.
+
+    Example:
+      >>> x = Input((64,))
+      >>> model = Model(x, Dense(10, activation="softmax")(Dense(32, activation="relu")(x)))
+      >>> model.count_params()
+      2410
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True):
+        if inputs is None or outputs is None:
+            raise TypeError("A Model takes inputs and outputs: Model(inputs, outputs). A chain of layers is a Sequential([...]).")
+        self._setup(name)
+        self._inputs, self._outputs = inputs, outputs
+        self._layer = functional(inputs, outputs, name)
+        self._layer.held.shell = self
+        if not trainable:
+            self.trainable = False
+
+    def _setup(self, name: str | None) -> None:
+        self._given_name = name
+        self._layer: Layer | None = None
+        self._inputs: Any = None
+        self._outputs: Any = None
+        self._seed: int | None = None
+        self._calls = 0
+        self._jitted: tuple[Any, Any] = (None, None)
+        self._setup_training()
+
+    # -- the pure layer -----------------------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Layer:
+        """The pure layer that this model is: an ``init``/``apply`` pair with its program."""
+        assert self._layer is not None
+        return self._layer
+
+    def init(self, key: jax.Array, x_spec: Any = None) -> tuple[Params, State]:
+        """Make new parameters and state; what the model holds is not touched.
+
+        Args:
+          key: ``jax.random.key(seed)``.
+          x_spec: what inputs look like; needed only for a Sequential whose input shape is not known.
+        """
+        described = self.input_spec if x_spec is None else jax.tree.map(spec_of, x_spec)
+        if described is None:
+            raise ValueError(f"Model {self.name!r} does not know its input shape yet: write init(key, x_spec), or start it with Input.")
+        return self.layer.init(key, described)
+
+    def apply(
+        self, params: Params, state: State, x: Any, training: bool = False, key: jax.Array | None = None
+    ) -> tuple[Any, State]:
+        """Compute ``(outputs, state)`` from the arguments alone; compiled, and usable inside ``jit``, ``grad``, ``vmap``, ``scan``.
+
+        Args:
+          params, state: trees such as :meth:`init` returns, or ``model.params`` and ``model.state``.
+          x: inputs as a single array, list or dict.
+          training: whether Dropout drops and BatchNormalization uses the batch's statistics.
+          key: the key for layers that draw random numbers in training.
+        """
+        layer, function = self._jitted
+        if layer is not self.layer:
+            layer = self.layer
+
+            def pure(params: Any, state: Any, x: Any, key: Any, training: bool, frozen: frozenset) -> Any:
+                y, state = layer.apply(params, state, x, Context(training, key, frozen=frozen))
+                return unmask(y), state
+
+            function = jax.jit(pure, static_argnums=(4, 5))
+            self._jitted = (layer, function)
+        return function(params, state, x, key, bool(training), self._frozen())
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack into the pure functions: ``init, apply = model``."""
+        return iter((self.init, self.apply))
+
+    def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **arguments: Any) -> Any:
+        """Call the model like a layer: on symbolic tensors, or on arrays with the weights that it holds."""
+        given = (inputs, *more)
+        if any(map(is_symbolic, jax.tree.leaves((given, arguments)))):
+            return self.layer(*given, training=training, **arguments)
+        if more or arguments:
+            raise TypeError(f"Model {self.name!r} takes one input (an array, list or dictionary) and training=.")
+        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(inputs))
+        x = inputs if is_traced else check_inputs(self._program_for(inputs), inputs)
+        self._calls += 1
+        key = jax.random.fold_in(jax.random.key(self.seed), self._calls) if training else None
+        y, state = self.apply(self.params, self.state, x, bool(training), key)
+        if training and not is_traced:
+            variables.write(self.layer, self.params, state)
+        return y
+
+    # -- what it holds ------------------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """The seed of its weights, shuffling and dropout; drawn on first need unless ``compile(seed=...)`` gave one."""
+        if self._seed is None:
+            self._seed = variables.next_seed()
+        return self._seed
+
+    def _fill(self) -> None:
+        if not variables.is_held(self.layer):
+            described = self.input_spec
+            if described is None:
+                raise ValueError(f"Model {self.name!r} has no weights yet: call build(input_shape), or fit it on data.")
+            variables.fill(self.layer, jax.random.key(self.seed), described)
+
+    @property
+    def params(self) -> Params:
+        """The trained arrays it holds, by layer name. Assign a tree of the same shapes to replace them."""
+        self._fill()
+        return variables.read(self.layer)[0]
+
+    @params.setter
+    def params(self, tree: Params) -> None:
+        self._replace(tree, 0)
+
+    @property
+    def state(self) -> State:
+        """The arrays it remembers but does not train, by layer name; assignable like ``params``."""
+        self._fill()
+        return variables.read(self.layer)[1]
+
+    @state.setter
+    def state(self, tree: State) -> None:
+        self._replace(tree, 1)
+
+    def _replace(self, tree: Any, part: int) -> None:
+        self._fill()
+        pair = list(variables.read(self.layer))
+        old, new = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (pair[part], tree))
+        for path in [*old, *new]:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            if path not in new or path not in old:
+                raise ValueError(f"{'params' if part == 0 else 'state'}: {name!r} is {'missing' if path in old else 'not an array of this model'}.")
+            if jnp.shape(old[path]) != jnp.shape(new[path]):
+                raise ValueError(f"{name!r} has shape {jnp.shape(old[path])}, but got an array of shape {jnp.shape(new[path])}.")
+        pair[part] = jax.tree.map(lambda a, b: jnp.asarray(b, a.dtype), pair[part], tree)
+        variables.write(self.layer, *pair)
+
+    def get_weights(self) -> list[Any]:
+        """Return copies of all arrays as NumPy arrays, in Keras's order."""
+        self._fill()
+        return variables.get_weights(self.layer)
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace all arrays, in Keras's order; shapes are checked before anything changes."""
+        self._fill()
+        variables.set_weights(self.layer, weights)
+
+    @property
+    def weights(self) -> list[jax.Array]:
+        """All arrays, in Keras's order."""
+        self._fill()
+        return [variables.get_in((leaf.held.params, leaf.held.state)[part], path) for leaf, part, path in variables.slots(self.layer)]
+
+    def count_params(self) -> int:
+        """Count the numbers in all arrays, trained or not."""
+        return variables.count(self.layer)
+
+    # -- layers and shapes --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name it was given, or what kind of model it is."""
+        return self._given_name or (self._layer.name if self._layer is not None else type(self).__name__.lower())
+
+    @property
+    def program(self) -> Any:
+        """Its steps, in the order in which they run."""
+        return self.layer.definition.program
+
+    @property
+    def layers(self) -> list[Any]:
+        """Its layers in Keras's order, inputs included; models inside appear as models."""
+        return [outward(layer) for layer in self.program.layers.values()]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """Return a layer by name or by its place in :attr:`layers`.
+
+        Raises:
+          ValueError: when there is none of that name or at that place.
+        """
+        if (name is None) == (index is None):
+            raise ValueError("get_layer takes either a name or an index.")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"There is no layer {index}: model {self.name!r} has {len(self.layers)} layers.")
+            return self.layers[index]
+        known = self.program.layers
+        if name not in known:
+            raise UnknownNameError(f"There is no layer {name!r} in model {self.name!r}.{nearest(name, known)} It has {', '.join(known)}.")
+        return outward(known[name])
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic tensors it starts from, as a list."""
+        return flatten(self.input)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic tensors it ends in, as a list."""
+        return flatten(self.output)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensors it starts from."""
+        if self._inputs is None:
+            self._rewire()
+        return self._inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensors it ends in, from which other models can be built."""
+        if self._outputs is None:
+            self._rewire()
+        return self._outputs
+
+    def _rewire(self) -> None:
+        if self.input_spec is None:
+            raise AttributeError(f"Model {self.name!r} does not know its input shape yet, so it has no inputs and outputs.")
+        self._inputs = map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), self.input_spec)
+        self._outputs = self.layer(self._inputs)
+
+    @property
+    def input_spec(self) -> Any:
+        """Shapes and dtypes of the inputs as ``jax.ShapeDtypeStruct``, or None where they are not known."""
+        return self.program.input_spec
+
+    @property
+    def input_shape(self) -> Any:
+        """Shapes of the inputs, batch axis first."""
+        return map_nest(lambda tensor: tensor.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shapes of the outputs, batch axis first."""
+        return map_nest(lambda tensor: tensor.shape, self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in the model's order."""
+        return flatten(self.program.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in the model's order; logs, losses and targets use them."""
+        return flatten(self.program.output_names)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it learns; setting it sets every layer inside."""
+        return self.layer.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.layer.trainable = bool(value)
+
+    @property
+    def built(self) -> bool:
+        """Whether its input shape is known."""
+        return self._layer is not None and self.input_spec is not None
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights; a Sequential that does not know its input shape takes it here, batch axis included."""
+        self._fill()
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of parameters; nothing is computed.
+
+        Args:
+          line_length: width of the table.
+          print_fn: called once with the whole text instead of ``print``.
+          expand_nested: whether layers of models inside are listed.
+          show_trainable: whether there is a column that says which layers learn.
+        """
+        from jkeras.utils.summary import render  # with rich, which is imported when first used
+
+        (print_fn or print)(render(self, line_length, expand_nested, show_trainable))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name!r}, layers={len(self.program.layers) if self._layer is not None else 0}>"
+
+    def _frozen(self) -> frozenset[tuple[str, ...]]:
+        return frozenset(path for path, leaf in self.layer.owned if not leaf.trainable)
+
+    def _program_for(self, x: Any) -> Any:
+        """Return the program that takes inputs like x; a Sequential may have to learn its input shape from them."""
+        return self.program
+
+
+def outward(layer: Layer) -> Any:
+    """Show a model inside another as a model, and a layer as itself."""
+    if layer.definition.program is None:
+        return layer
+    if layer.held.shell is None:
+        model = Model.__new__(Model)
+        model._setup(layer.given_name)
+        model._layer, layer.held.shell = layer, model
+    return layer.held.shell

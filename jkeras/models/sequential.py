@@ -1,0 +1,129 @@
+"""Sequential: a chain of layers that can grow, shrink, and learn its input shape from data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jkeras.core import GraphError, Input, Layer, as_layer, functional, sequential
+from jkeras.core.resolve import flatten, map_nest
+from jkeras.core.shapes import forget, shape_of, spec, spec_of
+from jkeras.core.symbolic import is_symbolic
+from jkeras.models.model import Model, outward
+
+
+class Sequential(Model):
+    """A chain of layers.
+
+    Args:
+      layers: layers and models in order; an ``Input`` may come first. The input shape may also be given to the first layer as
+        ``input_shape=`` or ``input_dim=``, or be left to the first data.
+      name: what it is called inside other models and in ``summary``.
+      trainable: False freezes all its layers.
+
+    Raises:
+      ShapeError: when a layer cannot take what the one before gives.
+      TypeError: when something is not a layer.
+
+    Example:
+      >>> model = Sequential([Dense(32, activation="relu", input_shape=(784,)), Dense(10, activation="softmax")])
+      >>> model.output_shape
+      (None, 10)
+    """
+
+    def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True):
+        self._setup(name)
+        self._chain: list[Layer] = []
+        self._tensors: list[Any] = []  # the input and what each layer makes of it; empty while the input shape is unknown
+        self._learned_shape = False
+        for layer in layers or ():
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any) -> None:
+        """Append a layer; after an error the model is what it was."""
+        if is_symbolic(layer):
+            return self._start(layer)
+        pure = as_layer(layer, "Sequential.add")
+        if not self._chain and not self._tensors:
+            self._start_from(pure)
+        tensors = [pure(self._tensors[-1])] if self._tensors else []
+        if tensors and len(flatten(tensors[0])) != 1:
+            raise GraphError(f"{pure.label} returns several tensors, and a Sequential model is a chain; use Model(inputs, outputs).")
+        self._rewired([*self._chain, pure], [*self._tensors, *tensors])
+
+    def _start(self, tensor: Any) -> None:
+        if self._tensors or self._chain:
+            raise GraphError(f"Sequential {self.name!r} starts already; an Input can only come first.")
+        self._tensors = [tensor]
+
+    def _start_from(self, pure: Layer) -> None:
+        if pure.input_shape_given is not None:
+            self._tensors = [Input(pure.input_shape_given)]
+        elif pure.definition.program is not None and pure.definition.program.input_spec is not None:
+            self._tensors = [map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), pure.definition.program.input_spec)]
+
+    def _rewired(self, chain: list[Layer], tensors: list[Any]) -> None:
+        if not chain:
+            self._layer = None
+        elif tensors:
+            self._layer = functional(tensors[0], tensors[-1], self._given_name, kind="Sequential")
+        else:
+            self._layer = sequential(chain, self._given_name)
+        self._chain, self._tensors, self._engine = chain, tensors, None
+        self._inputs, self._outputs = (tensors[0], tensors[-1]) if tensors and chain else (None, None)
+        if self._layer is not None:
+            self._layer.held.shell = self
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it."""
+        if not self._chain:
+            raise ValueError(f"Sequential {self.name!r} has no layer to remove.")
+        last = self._chain[-1]
+        self._rewired(self._chain[:-1], self._tensors[: len(self._tensors) - 1] if self._tensors else [])
+        return last
+
+    @property
+    def layer(self) -> Layer:
+        """The pure layer that this model is."""
+        if self._layer is None:
+            raise ValueError(f"Sequential {self.name!r} has no layers: call add(layer).")
+        return self._layer
+
+    @property
+    def layers(self) -> list[Any]:
+        """Its layers in order, without the Input."""
+        return [outward(layer) for layer in self._chain]
+
+    def build(self, input_shape: Any = None) -> None:
+        """Fix the input shape, batch axis included, and make the weights."""
+        if input_shape is not None and not self._tensors:
+            self._trace(spec(tuple(input_shape)[:1] and (None, *tuple(input_shape)[1:])))
+        self._fill()
+
+    def _trace(self, described: Any) -> None:
+        tensors = [Input(batch_shape=shape_of(described), dtype=described.dtype)]
+        for layer in self._chain:
+            tensors.append(layer(tensors[-1]))
+        self._rewired(self._chain, tensors)
+
+    def _program_for(self, x: Any) -> Any:
+        """Learn the input shape from the first data; an axis that has another size later becomes unknown."""
+        leaves = jax.tree.leaves(x)
+        if self._tensors and not self._learned_shape or len(leaves) != 1 and not hasattr(x, "__array__"):
+            return self.program
+        array = x if hasattr(x, "shape") and hasattr(x, "dtype") else jnp.asarray(leaves[0])
+        seen = forget(spec_of(jax.ShapeDtypeStruct(tuple(array.shape), jnp.result_type(array.dtype))))
+        sizes: tuple = (None, *seen.shape[1:])
+        if self._tensors:
+            old = self._tensors[0].shape
+            if len(old) != len(sizes) or all(a in (None, b) for a, b in zip(old[1:], sizes[1:], strict=True)):
+                return self.program
+            sizes = (None, *(a if a == b else None for a, b in zip(old[1:], sizes[1:], strict=True)))
+        is_index = self._chain and self._chain[0].kind == "Embedding"
+        self._trace(spec(sizes, "int32" if is_index else "float32"))
+        self._learned_shape = True
+        return self.program

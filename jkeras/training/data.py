@@ -1,0 +1,233 @@
+"""The door for data: whatever ``fit``, ``evaluate`` and ``predict`` are given becomes checked arrays by name.
+
+Every check runs on the host, before the first step, and its message names the array, what came and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jkeras.core.errors import DataError, ShapeError
+from jkeras.core.graph import Program
+from jkeras.core.resolve import flatten, resolve
+from jkeras.core.shapes import accepts, shape_of
+from jkeras.training.step import Batch, Trainer
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array or turns into one: NumPy, JAX, pandas."""
+    return isinstance(value, (np.ndarray, jax.Array)) or (hasattr(value, "__array__") and not isinstance(value, (dict, list, tuple)))
+
+
+def is_numbers(value: Any) -> bool:
+    """Whether a value is a list of numbers, or of lists of them, rather than a list of arrays."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_number(v) or is_numbers(v) for v in value[:3])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def is_stream(x: Any) -> bool:
+    """Whether data comes as an iterable of batches: a generator, a data loader, a dataset."""
+    return not is_array(x) and not isinstance(x, (dict, list, tuple)) and isinstance(x, Iterable)
+
+
+def to_array(value: Any, what: str) -> Any:
+    """Return a numeric array with at least one axis, or say why there is none."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(f"{what} is a masked NumPy array, whose mask would be lost. Fill it, and use Masking or sample_weight.")
+    if not is_array(value) and not is_numbers(value):
+        raise DataError(f"{what} must be an array or a list of numbers, but got {type(value).__name__}.")
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    if array.dtype.kind not in "fiub" and not jax.numpy.issubdtype(array.dtype, jax.numpy.floating):
+        raise DataError(f"{what} must hold numbers, but has dtype {array.dtype}.")
+    if array.ndim == 0:
+        raise DataError(f"{what} must have a first axis, of examples, but is the single number {array}.")
+    if isinstance(array, np.ndarray) and not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def cast_to(array: Any, dtype: Any, what: str) -> Any:
+    """Convert an array to the dtype of an Input, refusing what would change its numbers."""
+    dtype = np.dtype(dtype)
+    if array.dtype == dtype:
+        return array
+    if dtype.kind in "iu" and isinstance(array, np.ndarray) and array.size:
+        if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.trunc(array)).all()):
+            raise DataError(f"{what} goes into an Input of dtype {dtype}, but holds numbers that are not whole, such as {_odd_one(array)}.")
+        limits = np.iinfo(dtype)
+        if array.min() < limits.min or array.max() > limits.max:
+            raise DataError(f"{what} goes into an Input of dtype {dtype}, but holds numbers from {array.min()} to {array.max()}.")
+    return array.astype(dtype)
+
+
+def _odd_one(array: np.ndarray) -> Any:
+    return array[~(np.isfinite(array) & (array == np.trunc(array)))].flat[0]
+
+
+def narrow(array: Any, what: str) -> Any:
+    """Convert targets and weights to what JAX computes in: float32, int32, bool."""
+    if not isinstance(array, np.ndarray) or jax.config.read("jax_enable_x64"):
+        return array
+    if array.dtype == np.float64:
+        return array.astype(np.float32)
+    if array.dtype.kind in "iu" and array.dtype.itemsize >= 4:
+        return cast_to(array, np.int32, what)
+    return array
+
+
+def check_inputs(program: Program, x: Any) -> dict[str, Any]:
+    """Resolve a model's inputs by name and make each one an array of the declared dtype and shape."""
+    names = program.input_names
+    if isinstance(names, str) and is_numbers(x):
+        x = to_array(x, f"input {names!r}")
+    found = resolve(x, names, "inputs")
+    specs = resolve(program.input_spec, names, "inputs")
+    bounds = index_bounds(program)
+    arrays = {}
+    for name, value in found.items():
+        what, spec = f"input {name!r}", specs[name]
+        array = cast_to(to_array(value, what), spec.dtype, what)
+        if array.ndim + 1 == len(spec.shape) and shape_of(spec)[-1] == 1:
+            array = array[..., None]  # (n,) for an Input of shape (1,)
+        if not accepts(spec, array):
+            batch = array.shape[0] if shape_of(spec)[0] is None else shape_of(spec)[0]
+            raise ShapeError(f"{what} must have shape {(batch if array.ndim == len(spec.shape) else None, *shape_of(spec)[1:])}, but got {array.shape}.")
+        if name in bounds:
+            check_range(array, bounds[name][0], what, f"the input_dim of {bounds[name][1]} is {bounds[name][0]}")
+        arrays[name] = array
+    return arrays
+
+
+def index_bounds(program: Program) -> dict[str, tuple[int, str]]:
+    """Return, for each input that goes straight into an Embedding, how many rows that has."""
+    slots = dict(zip(flatten(program.inputs), flatten(program.input_names), strict=True))
+    return {
+        slots[step.inputs]: (step.layer.config["input_dim"], step.layer.label)
+        for step in program.steps
+        if step.layer.kind == "Embedding" and isinstance(step.inputs, int) and step.inputs in slots
+    }
+
+
+
+
+def check_range(array: Any, count: int, what: str, why: str) -> None:
+    """Refuse indices outside 0 ... count - 1, naming the first."""
+    if not array.size:
+        return
+    host = np.asarray(array)
+    if host.min() < 0 or host.max() >= count:
+        place = tuple(int(i) for i in np.argwhere((host < 0) | (host >= count))[0])
+        raise DataError(f"{what} must hold numbers from 0 to {count - 1}, because {why}, but at {place} it holds {host[place]}.")
+
+
+def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
+    """Resolve targets by output name; those of outputs without loss or metric may be left out."""
+    objective = trainer.objective
+    if y is None:
+        raise DataError(f"targets are missing: give y for {', '.join(map(repr, objective.wanted)) or 'the outputs'}.")
+    if isinstance(objective.outputs, str) and is_numbers(y):
+        y = to_array(y, "targets")
+    found = resolve(y, objective.outputs, "targets", partial=True)
+    specs = trainer.output_specs
+    arrays = {}
+    for name in objective.wanted:
+        what = f"targets of output {name!r}"
+        if found[name] is None:
+            raise DataError(f"{what} are missing: the output has a loss or a metric.")
+        arrays[name] = narrow(to_array(found[name], what), what)
+        loss = objective.losses[name]
+        if loss is not None and loss.classes:
+            classes = shape_of(specs[name])[-1]
+            check_range(arrays[name], classes, what, f"the output has {classes} classes")
+            if arrays[name].dtype.kind == "f":
+                arrays[name] = cast_to(arrays[name], np.int32, what)
+    return arrays
+
+
+def check_weights(trainer: Trainer, weight: Any) -> dict[str, Any]:
+    """Resolve sample weights by output name; a single array counts for every output."""
+    objective = trainer.objective
+    if is_numbers(weight):
+        weight = to_array(weight, "sample_weight")
+    found = resolve(weight, objective.outputs, "sample_weight", partial=True, broadcast=True)
+    arrays = {}
+    for name, value in found.items():
+        arrays[name] = None if value is None else np.asarray(to_array(value, f"sample_weight of output {name!r}"), np.float32)
+        if value is not None and not np.isfinite(arrays[name]).all():
+            raise DataError(f"sample_weight of output {name!r} holds numbers that are not finite.")
+    return arrays
+
+
+def check(trainer: Trainer, x: Any, y: Any, weight: Any, what: str = "") -> Batch:
+    """Make checked arrays by name of everything that a step needs, with as many examples in each."""
+    batch = Batch(check_inputs(trainer.program, x), check_targets(trainer, y), check_weights(trainer, weight))
+    count(batch, what)
+    return batch
+
+
+def count(batch: Any, what: str = "") -> int:
+    """Return the number of examples, the same in every array."""
+    sizes = {f"{part} {name!r}": a.shape[0] for part, named in _parts(batch) for name, a in named.items() if a is not None}
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"{what}all arrays must have as many examples, but got {', '.join(f'{s} of {n}' for n, s in sizes.items())}.")
+    n = next(iter(sizes.values()))
+    if n == 0:
+        raise DataError(f"{what}there are no examples: the arrays have 0 rows.")
+    return n
+
+
+def _parts(batch: Any) -> list[tuple[str, Mapping]]:
+    if isinstance(batch, Batch):
+        return [("input", batch.x), ("target", batch.y), ("sample_weight", batch.weight)]
+    return [("input", batch)]
+
+
+def unpack(item: Any, what: str) -> tuple[Any, Any, Any]:
+    """Take apart what a stream yields: ``(x, y)``, ``(x, y, sample_weight)``, ``(x,)`` or x alone."""
+    if not isinstance(item, tuple):
+        return item, None, None
+    if not 1 <= len(item) <= 3:
+        raise DataError(f"{what} must yield (x, y) or (x, y, sample_weight), but yielded a tuple of {len(item)}.")
+    return (*item, None, None)[:3]
+
+
+def with_class_weight(trainer: Trainer, y: Any, sample_weight: Any, class_weight: Any) -> Any:
+    """Turn weights by class number into one weight per example."""
+    if class_weight is None:
+        return sample_weight
+    if sample_weight is not None:
+        raise DataError("class_weight and sample_weight cannot be used together; multiply the class weights into sample_weight.")
+    names = trainer.objective.names
+    if len(names) != 1:
+        raise DataError(f"class_weight is for models with one output, but this one has {len(names)}; use sample_weight by name.")
+    if not isinstance(class_weight, Mapping) or not all(isinstance(c, (int, np.integer)) for c in class_weight):
+        raise DataError(f"class_weight must be a dictionary from class number to weight, but got {class_weight!r}.")
+    targets = np.asarray(check_targets(trainer, y)[names[0]])
+    one_hot = targets.ndim > 1 and targets.shape[-1] > 1
+    labels = targets.argmax(-1) if one_hot else np.round(targets).astype(int).reshape(len(targets), -1)[:, 0]
+    return np.asarray([class_weight.get(int(c), 1.0) for c in labels.reshape(-1)], np.float32).reshape(labels.shape)
+
+
+def slice_rows(batch: Any, start: int, stop: int | None) -> Any:
+    """Take a range of examples."""
+    return jax.tree.map(lambda a: a[start:stop], batch)
+
+
+def split_validation(batch: Batch, fraction: Any) -> tuple[Batch, Batch | None]:
+    """Set the last examples aside, as Keras does, before anything is shuffled."""
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 <= fraction < 1:
+        raise DataError(f"validation_split must be a number from 0 up to, not including, 1, but got {fraction!r}.")
+    if fraction == 0:
+        return batch, None
+    n = count(batch)
+    first = int(np.floor(n * (1 - fraction)))
+    if first in (0, n):
+        raise DataError(f"validation_split={fraction} leaves {first} of {n} examples for training and {n - first} for validation.")
+    return slice_rows(batch, 0, first), slice_rows(batch, first, None)

@@ -1,0 +1,109 @@
+"""Where batches come from: arrays in memory, or a stream of batches; either way they arrive as segments."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jkeras.core.errors import DataError
+from jkeras.training.data import check, count, unpack
+from jkeras.training.engine import Engine, Segment, fill_up
+from jkeras.training.step import Batch, TrainState
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Return an argument as an int of at least ``least``; booleans, floats and strings are refused."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, but got {value!r}.")
+    return number
+
+
+class Arrays:
+    """Batches gathered on the device from arrays that were put there once.
+
+    Attributes:
+      steps: batches per epoch.
+    """
+
+    def __init__(self, batch: Batch, batch_size: int, shuffle: bool, couples: bool, steps: int | None = None):
+        self._n = count(batch)
+        self._data = jax.tree.map(jnp.asarray, batch)
+        self._size, self._shuffle, self._couples = min(batch_size, self._n), shuffle, couples
+        available = -(-self._n // self._size)
+        if steps is not None and steps > available:
+            raise DataError(f"steps_per_epoch={steps}, but {self._n} examples in batches of {self._size} make {available}.")
+        self.steps = available if steps is None else steps
+
+    def segments(self, engine: Engine, state: TrainState | None) -> Iterator[Segment]:
+        """Yield an epoch: in the order that belongs to ``state``, or in the given order for None."""
+        n, size = self._n, self._size
+        shuffled = self._shuffle and state is not None
+        order = engine.order(state, n) if shuffled else jnp.arange(n, dtype=jnp.int32)
+        full, rest = divmod(n, size)
+        if rest and not self._couples:
+            padded = jnp.pad(order, (0, size - rest))
+            yield Segment(self._data, padded, n, self.steps, size, True)
+            return
+        if full:
+            yield Segment(self._data, order[: full * size], n, min(full, self.steps), size, False)
+        if rest and self.steps > full:
+            yield Segment(self._data, order[full * size :], rest, 1, rest, False)
+
+
+class Stream:
+    """Batches as an iterable yields them; a shorter one is filled up to the size of the first where that changes nothing.
+
+    Attributes:
+      steps: batches per epoch, or None until the iterable ends.
+    """
+
+    def __init__(self, items: Iterable, engine: Engine, couples: bool, steps: int | None, what: str):
+        self._items, self._engine, self._couples, self._what = items, engine, couples, what
+        self._iterator: Iterator | None = None
+        self._restarts = iter(items) is not items
+        self._size: int | None = None
+        self.steps = steps
+
+    def segments(self, engine: Engine, state: TrainState | None) -> Iterator[Segment]:
+        """Yield one segment per batch."""
+        if self._iterator is None or self._restarts and self.steps is None:
+            self._iterator = iter(self._items)
+        taken = 0
+        while self.steps is None or taken < self.steps:
+            try:
+                item = next(self._iterator)
+            except StopIteration:
+                if not taken and self._restarts:
+                    self._iterator = iter(self._items)
+                    item = next(self._iterator, None)
+                    if item is not None:
+                        yield self._segment(item)
+                        taken += 1
+                        continue
+                if self.steps is not None:
+                    warnings.warn(f"{self._what} ended after {taken} of {self.steps} batches.", stacklevel=2)
+                break
+            yield self._segment(item)
+            taken += 1
+        if not taken:
+            raise DataError(f"{self._what} yielded no batch.")
+
+    def _segment(self, item: Any) -> Segment:
+        batch = check(self._engine.trainer, *unpack(item, self._what), what=f"{self._what}: ")
+        n = count(batch)
+        self._size = self._size or n
+        padded = not self._couples
+        if padded and n < self._size:
+            batch = fill_up(batch, self._size)
+        size = max(n, self._size) if padded else n
+        return Segment(jax.tree.map(jnp.asarray, batch), np.arange(size, dtype=np.int32), n, 1, size, padded)  # type: ignore[arg-type]
