@@ -126,4 +126,8 @@ def get(identifier: Any) -> Callable[..., Any]:
     return linear if identifier is None else look_up(identifier, _TABLE, "activation")
 
 
-__all__ = [name for name in _TABLE if name not in ("hard_swish", "swish")] + ["get", "threshold"]
+__all__ = [
+    "celu", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
+    "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax",
+    "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh", "tanh_shrink", "threshold",
+]  # fmt: skip

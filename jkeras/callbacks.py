@@ -86,7 +86,7 @@ class CallbackList:
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(
-                    f"callbacks must be jkeras.callbacks.Callback objects, but got {callback!r} of type {type(callback).__name__}."
+                    f"callbacks must be jkeras.callbacks.Callback objects, but got {callback!r}, a {type(callback).__name__}."
                 )
         for callback in self.callbacks:
             callback.set_params(params)

@@ -122,7 +122,8 @@ def Identity(gain: float = 1.0) -> Initializer:
 
 _TABLE = table(
     VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, RandomUniform, RandomNormal,
-    TruncatedNormal, Orthogonal, Zeros, Ones, Constant, Identity, uniform=RandomUniform, normal=RandomNormal, zero=Zeros, one=Ones,
+    TruncatedNormal, Orthogonal, Zeros, Ones, Constant, Identity,
+    uniform=RandomUniform, normal=RandomNormal, zero=Zeros, one=Ones,
 )  # fmt: skip
 
 
@@ -148,4 +149,7 @@ def get(identifier: Any) -> Initializer:
     return found
 
 
-__all__ = [key for key in _TABLE if not key.islower()] + ["get"]
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones",
+    "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "get",
+]  # fmt: skip

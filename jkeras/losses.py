@@ -240,7 +240,8 @@ def _losses(function: Callable[..., Any], closing: Any = None, classes: bool = F
             config = dict(bound.arguments)
             reduction, name = config.pop("reduction") or "none", config.pop("name")
             if reduction not in REDUCTIONS:
-                raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, but got {reduction!r}.{nearest(reduction, REDUCTIONS)}")
+                hint = nearest(reduction, REDUCTIONS)
+                raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, but got {reduction!r}.{hint}")
             own = functools.partial(function, **config)
             fused = closing is not None and not config.get("from_logits")
             on_logits = functools.partial(function, **{**config, "from_logits": True}) if fused else None
@@ -324,4 +325,8 @@ def get(identifier: Any) -> Loss | None:
     return Loss(found, getattr(found, "__name__", type(found).__name__), checked=False)
 
 
-__all__ = [key for key in _TABLE if key[0].isupper() and not key.isupper()] + [f.__name__ for f in _FUNCTIONS] + ["Loss", "get"]
+__all__ = [
+    "BinaryCrossentropy", "CategoricalCrossentropy", "Loss", "MeanAbsoluteError", "MeanSquaredError",
+    "SparseCategoricalCrossentropy", "binary_crossentropy", "categorical_crossentropy", "get", "mean_absolute_error",
+    "mean_squared_error", "sparse_categorical_crossentropy",
+]  # fmt: skip

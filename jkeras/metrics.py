@@ -194,5 +194,7 @@ def get(identifier: Any) -> Metric:
     return MeanMetricWrapper(found, identifier if isinstance(identifier, str) else None)
 
 
-__all__ = [*_CLASSES, "Mean", "MeanMetricWrapper", "Metric", "accuracy", "binary_accuracy", "categorical_accuracy", "get"]
-__all__ += ["sparse_categorical_accuracy"]
+__all__ = [
+    "BinaryAccuracy", "CategoricalAccuracy", "Mean", "MeanAbsoluteError", "MeanMetricWrapper", "MeanSquaredError", "Metric",
+    "SparseCategoricalAccuracy", "accuracy", "binary_accuracy", "categorical_accuracy", "get", "sparse_categorical_accuracy",
+]  # fmt: skip

@@ -61,7 +61,13 @@ def _common(
     if global_clipnorm is not None:
         parts.append(optax.clip_by_global_norm(global_clipnorm))
     whole = optax.chain(*parts, core) if parts else core
-    shown = {**config, "weight_decay": weight_decay, "clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+    shown = {
+        **config,
+        "weight_decay": weight_decay,
+        "clipnorm": clipnorm,
+        "clipvalue": clipvalue,
+        "global_clipnorm": global_clipnorm,
+    }
     return Optimizer(kind, shown, whole.init, whole.update)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -51,7 +51,9 @@ def layer(constructor: Callable[..., Any]) -> Callable[..., Layer]:
         common = {name: kwargs.pop(name) for name in _COMMON if name in kwargs and name not in names}
         for name in kwargs:
             if name not in names:
-                raise TypeError(f"{kind} takes no argument {name!r}.{nearest(name, (*names, *_COMMON))} It takes {', '.join(names)}.")
+                raise TypeError(
+                    f"{kind} takes no argument {name!r}.{nearest(name, (*names, *_COMMON))} It takes {', '.join(names)}."
+                )
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:

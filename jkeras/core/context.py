@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jkeras.core.shapes import is_float
 
@@ -35,6 +36,11 @@ class Masked(NamedTuple):
 def is_masked(x: Any) -> bool:
     """Whether a tree node is a :class:`Masked` value (for ``is_leaf=``)."""
     return isinstance(x, Masked)
+
+
+def is_traced(tree: Any) -> bool:
+    """Whether a tree holds values of a function that JAX is tracing, which must not outlive it."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def unmask(tree: Any) -> Any:

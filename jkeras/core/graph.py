@@ -138,7 +138,7 @@ def evaluate(program: Program, groups: Any, params: Any, state: Any, x: Any, ctx
         )
         definition = step.layer.definition
         opens = opened is not None and definition.linear is not None and not wanted.isdisjoint(step.outputs)
-        function = definition.linear if opens else definition.apply
+        function: Any = definition.linear if opens else definition.apply
         with jax.named_scope(step.name):
             y, inner = step.layer.run(function, params.get(step.name, {}), state.get(step.name, {}), inputs, child)
         if opens:
@@ -171,8 +171,9 @@ def _with_state(state: dict, name: str, inner: Any, groups: Any) -> dict:
     state = variables.set_in(state, (name,), inner)
     for paths in groups:
         source = next((path for path in paths if path[0] == name), None)
-        for path in paths if source else ():
-            state = variables.set_in(state, path, variables.get_in(state, source))
+        if source is not None:
+            for path in paths:
+                state = variables.set_in(state, path, variables.get_in(state, source))
     return state
 
 
@@ -200,8 +201,12 @@ def from_program(program: Program, kind: str, name: str | None = None) -> Layer:
         return map_nest(lambda _: next(flat), program.outputs), state
 
     slots = flatten(program.outputs)
-    makers = {slot: closing for step in program.steps if step.layer.definition.linear
-              for slot, closing in zip(step.outputs, closings(step.layer), strict=True)}
+    makers = {
+        slot: closing
+        for step in program.steps
+        if step.layer.definition.linear
+        for slot, closing in zip(step.outputs, closings(step.layer), strict=True)
+    }
     couplings = {layer.definition.couples for layer in children.values()}
     definition = Definition(
         init,
@@ -265,7 +270,9 @@ def functional(inputs: Any, outputs: Any, name: str | None = None, kind: str = "
             raise GraphError(f"A model needs at least one tensor among its {where}, but got {nest!r}.")
         for leaf in leaves:
             if not is_symbolic(leaf):
-                raise GraphError(f"The {where} of a model are symbolic tensors, made by Input and by calling layers, but got {leaf!r}.")
+                raise GraphError(
+                    f"The {where} of a model are symbolic tensors, made by Input and by calling layers, but got {leaf!r}."
+                )
     sources = flatten(inputs)
     if len({id(t) for t in sources}) < len(sources):
         raise GraphError("The same tensor is given twice among the inputs of a model.")

@@ -74,9 +74,7 @@ def _check_known(layer: Layer, x_spec: Any, params: Any, state: Any) -> None:
     for path, leaf in jax.tree_util.tree_flatten_with_path((params, state))[0]:
         if not all(isinstance(size, int) for size in leaf.shape):
             name = jax.tree_util.keystr(path[1:], simple=True, separator="/")
-            raise ShapeError(
-                f"its {name!r} would have the unknown size {shape_of(leaf)}. Give that axis of the Input a size."
-            )
+            raise ShapeError(f"its {name!r} would have the unknown size {shape_of(leaf)}. Give that axis of the Input a size.")
 
 
 def _check_same(layer: Layer, x_spec: Any, params: Any, state: Any) -> None:
@@ -88,9 +86,10 @@ def _check_same(layer: Layer, x_spec: Any, params: Any, state: Any) -> None:
             continue
         specs = leaf.held.specs
         if jax.tree.map(lambda a: a.shape, specs) != jax.tree.map(lambda a: a.shape, now):
+            had, needed = shapes_of({**specs[0], **specs[1]}), shapes_of({**now[0], **now[1]})
             raise ShapeError(
-                f"{leaf.label} was first called on {shapes_of(leaf.held.spec)}, so its arrays are {shapes_of({**specs[0], **specs[1]})}; an input "
-                f"of shape {shapes_of(x_spec)} would need {shapes_of({**now[0], **now[1]})}. Make a second layer for it."
+                f"{leaf.label} was first called on {shapes_of(leaf.held.spec)}, so its arrays are {had}; an input of shape "
+                f"{shapes_of(x_spec)} would need {needed}. Make a second layer for it."
             )
 
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import variables
-from jkeras.core.context import Context, cast_floats, unmask
+from jkeras.core.context import Context, cast_floats, is_traced, unmask
 from jkeras.core.errors import GraphError, nearest
 from jkeras.core.inference import add_place, infer, masks_of
 from jkeras.core.shapes import spec_of
@@ -33,13 +33,17 @@ State = dict[str, Any]
 class InitFn(Protocol):
     """Makes a layer's arrays from a key and the specs of its input."""
 
-    def __call__(self, key: jax.Array, x_spec: Any, /) -> tuple[Params, State]: ...
+    def __call__(self, key: jax.Array, x_spec: Any, /) -> tuple[Params, State]:
+        """Return ``(params, state)`` for inputs like ``x_spec``."""
+        ...
 
 
 class ApplyFn(Protocol):
     """Computes a layer's output and its next state; pure."""
 
-    def __call__(self, params: Params, state: State, x: Any, ctx: Context, /) -> tuple[Any, State]: ...
+    def __call__(self, params: Params, state: State, x: Any, ctx: Context, /) -> tuple[Any, State]:
+        """Return ``(y, state)``."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +251,7 @@ class Layer:
         ctx = Context(training=training, key=key, arguments=arguments, masks=masks_of(mask, x), path=(self.name,))
         params, state = variables.read(self)
         y, state = self.apply(params, state, x, ctx)
-        if training and not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(state)):
+        if training and not is_traced(state):
             variables.write(self, params, state)
         return unmask(y)
 

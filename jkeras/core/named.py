@@ -18,6 +18,7 @@ class Named:
         self.function, self.kind, self.config = function, kind, config
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -33,7 +34,9 @@ def named(constructor: Callable[..., Callable[..., Any]]) -> Callable[..., Named
         for name in kwargs:
             if name not in signature.parameters:
                 known = tuple(signature.parameters)
-                raise TypeError(f"{constructor.__name__} takes no argument {name!r}, only {', '.join(known)}.{nearest(name, known)}")
+                raise TypeError(
+                    f"{constructor.__name__} takes no argument {name!r}, only {', '.join(known)}.{nearest(name, known)}"
+                )
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return Named(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
@@ -63,5 +66,8 @@ def look_up(identifier: Any, known: Mapping[str, Any], what: str) -> Any:
         return known[identifier]
     if callable(identifier):
         return identifier
-    raise TypeError(f"An {what} is a name or a function, but got {identifier!r}." if what[0] in "aeiou" else
-                    f"A {what} is a name or a function, but got {identifier!r}.")
+    raise TypeError(
+        f"An {what} is a name or a function, but got {identifier!r}."
+        if what[0] in "aeiou"
+        else f"A {what} is a name or a function, but got {identifier!r}."
+    )

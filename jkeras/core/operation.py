@@ -32,11 +32,14 @@ _OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast}
 
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
 _ELEMENTWISE = frozenset(
-    """abs absolute add arccos arcsin arctan arctanh cast cbrt ceil celu clip cos cosh divide elu equal exp exp2 expm1 floor
-    floor_divide fmod gelu greater greater_equal hard_sigmoid hard_silu hard_swish hard_tanh isfinite isinf isnan leaky_relu
-    less less_equal log log10 log1p log2 log_sigmoid logaddexp logical_and logical_not logical_or logical_xor maximum minimum
-    mish mod multiply negative not_equal ones_like power reciprocal relu relu6 remainder round rsqrt selu sigmoid sign silu
-    sin sinh soft_sign softplus sqrt square squareplus subtract swish tan tanh true_divide where zeros_like""".split()
+    """
+    abs absolute add arccos arcsin arctan arctanh cast cbrt ceil celu clip cos cosh divide elu equal exp exp2 expm1
+    floor floor_divide fmod gelu greater greater_equal hard_sigmoid hard_silu hard_swish hard_tanh isfinite isinf
+    isnan leaky_relu less less_equal log log10 log1p log2 log_sigmoid logaddexp logical_and logical_not logical_or
+    logical_xor maximum minimum mish mod multiply negative not_equal ones_like power reciprocal relu relu6 remainder
+    round rsqrt selu sigmoid sign silu sin sinh soft_sign softplus sqrt square squareplus subtract swish tan tanh
+    true_divide where zeros_like
+    """.split()  # noqa: SIM905, a list of sixty quoted names is harder to read
 )
 
 

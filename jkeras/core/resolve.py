@@ -79,12 +79,12 @@ def _pair(given: Any, structure: Structure, what: str, found: dict, names: list[
         branches = list(structure.values()) if isinstance(structure, Mapping) else structure
         if len(given) != len(branches):
             raise ValueError(
-                f"{what}: got a list of {len(given)} for {len(branches)} names, {', '.join(map(repr, inside))}. Give one of each, "
-                "in this order, or a dictionary by name."
+                f"{what}: got a list of {len(given)} for {len(branches)} names, {', '.join(map(repr, inside))}. Give one of "
+                "each, in this order, or a dictionary by name."
             )
         for value, branch in zip(given, branches, strict=True):
             _pair(value, branch, what, found, names, rules)
-    elif broadcast or given is None and partial:
+    elif broadcast or (given is None and partial):
         found.update(dict.fromkeys(inside, given))
     else:
         raise ValueError(

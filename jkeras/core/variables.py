@@ -185,7 +185,9 @@ def set_weights(layer: Any, weights: Any) -> None:
     for (leaf, part, path), shape, array in zip(places, known, weights, strict=True):
         if tuple(np.shape(array)) != tuple(shape):
             where = "/".join((leaf.name, *path))
-            raise ValueError(f"Weight {where!r} of {layer.label} has shape {tuple(shape)}, but got an array of shape {np.shape(array)}.")
+            raise ValueError(
+                f"Weight {where!r} of {layer.label} has shape {tuple(shape)}, but got an array of shape {np.shape(array)}."
+            )
         arrays.append(jax.numpy.array(array, dtype=get_in(leaf.held.specs[part], path).dtype))
     new: dict[int, list[dict]] = {}
     for (leaf, part, path), array in zip(places, arrays, strict=True):

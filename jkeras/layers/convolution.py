@@ -71,7 +71,9 @@ def Conv1D(
         raise ValueError(f"strides and dilation_rate cannot both exceed 1, but got {stride} and {dilation}.")
     if filters % groups:
         raise ValueError(f"filters must be divisible by groups, but got {filters} and {groups}.")
-    _check_tables((kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint))
+    _check_tables(
+        (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
+    )
     reach = dilation * (size - 1)  # how many further inputs a window takes
     pads: Any = {"valid": "VALID", "same": "SAME", "causal": [(reach, 0)]}[padding]
 

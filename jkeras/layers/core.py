@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jkeras import activations, constraints, initializers, regularizers
+from jkeras import constraints, initializers, regularizers
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.shapes import is_float
 from jkeras.layers.common import activated, need_ndim, no_weights, penalised, positive, stateless, weight
@@ -52,7 +52,9 @@ def Dense(
     Reference: ``keras.layers.Dense``.
     """
     units = positive("units", units)
-    _check_tables((kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint))
+    _check_tables(
+        (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
+    )
 
     def init(key: Any, x: Any) -> Any:
         need_ndim(x, ("batch", "features"), at_least=True)

@@ -73,7 +73,10 @@ def BatchNormalization(
         if center:
             params["beta"] = weight(key, "beta", beta_initializer, channels)
         mean = weight(key, "moving_mean", moving_mean_initializer, channels)
-        return params, {"moving_mean": mean, "moving_variance": weight(key, "moving_variance", moving_variance_initializer, channels)}
+        return params, {
+            "moving_mean": mean,
+            "moving_variance": weight(key, "moving_variance", moving_variance_initializer, channels),
+        }
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         where = channel_axis(x)

@@ -56,7 +56,11 @@ def TimeDistributed(layer: Any) -> Definition:
             first = jax.tree.leaves(x)[0]
             masks = tuple(_merge(m) if m is not None and m.ndim > 2 else None for m in ctx.masks)
             y, inside = inner.run(
-                function, params.get("layer", {}), state.get("layer", {}), jax.tree.map(_merge, x), ctx.child("layer", masks=masks)
+                function,
+                params.get("layer", {}),
+                state.get("layer", {}),
+                jax.tree.map(_merge, x),
+                ctx.child("layer", masks=masks),
             )
 
             def split(leaf: Any) -> Any:

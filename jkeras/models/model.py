@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import Input, Layer, functional, variables
-from jkeras.core.context import Context, unmask
+from jkeras.core.context import Context, is_traced, unmask
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State
 from jkeras.core.resolve import flatten, map_nest
@@ -78,13 +78,15 @@ class Model(TrainingMethods):
         """
         described = self.input_spec if x_spec is None else jax.tree.map(spec_of, x_spec)
         if described is None:
-            raise ValueError(f"Model {self.name!r} does not know its input shape yet: write init(key, x_spec), or start it with Input.")
+            raise ValueError(
+                f"Model {self.name!r} does not know its input shape yet: write init(key, x_spec), or start it with Input."
+            )
         return self.layer.init(key, described)
 
     def apply(
         self, params: Params, state: State, x: Any, training: bool = False, key: jax.Array | None = None
     ) -> tuple[Any, State]:
-        """Compute ``(outputs, state)`` from the arguments alone; compiled, and usable inside ``jit``, ``grad``, ``vmap``, ``scan``.
+        """Compute ``(outputs, state)`` from the arguments alone; compiled, and usable inside other JAX transformations.
 
         Args:
           params, state: trees such as :meth:`init` returns, or ``model.params`` and ``model.state``.
@@ -115,12 +117,12 @@ class Model(TrainingMethods):
             return self.layer(*given, training=training, **arguments)
         if more or arguments:
             raise TypeError(f"Model {self.name!r} takes one input (an array, list or dictionary) and training=.")
-        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(inputs))
-        x = inputs if is_traced else check_inputs(self._program_for(inputs), inputs)
+        traced = is_traced(inputs)
+        x = inputs if traced else check_inputs(self._program_for(inputs), inputs)
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls) if training else None
         y, state = self.apply(self.params, self.state, x, bool(training), key)
-        if training and not is_traced:
+        if training and not traced:
             variables.write(self.layer, self.params, state)
         return y
 
@@ -167,7 +169,8 @@ class Model(TrainingMethods):
         for path in [*old, *new]:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             if path not in new or path not in old:
-                raise ValueError(f"{'params' if part == 0 else 'state'}: {name!r} is {'missing' if path in old else 'not an array of this model'}.")
+                wrong = "missing" if path in old else "not an array of this model"
+                raise ValueError(f"{'params' if part == 0 else 'state'}: {name!r} is {wrong}.")
             if jnp.shape(old[path]) != jnp.shape(new[path]):
                 raise ValueError(f"{name!r} has shape {jnp.shape(old[path])}, but got an array of shape {jnp.shape(new[path])}.")
         pair[part] = jax.tree.map(lambda a, b: jnp.asarray(b, a.dtype), pair[part], tree)
@@ -187,7 +190,9 @@ class Model(TrainingMethods):
     def weights(self) -> list[jax.Array]:
         """All arrays, in Keras's order."""
         self._fill()
-        return [variables.get_in((leaf.held.params, leaf.held.state)[part], path) for leaf, part, path in variables.slots(self.layer)]
+        return [
+            variables.get_in((leaf.held.params, leaf.held.state)[part], path) for leaf, part, path in variables.slots(self.layer)
+        ]
 
     def count_params(self) -> int:
         """Count the numbers in all arrays, trained or not."""
@@ -224,7 +229,9 @@ class Model(TrainingMethods):
             return self.layers[index]
         known = self.program.layers
         if name not in known:
-            raise UnknownNameError(f"There is no layer {name!r} in model {self.name!r}.{nearest(name, known)} It has {', '.join(known)}.")
+            raise UnknownNameError(
+                f"There is no layer {name!r} in model {self.name!r}.{nearest(name, known)} It has {', '.join(known)}."
+            )
         return outward(known[name])
 
     @property

@@ -52,7 +52,9 @@ class Sequential(Model):
             self._start_from(pure)
         tensors = [pure(self._tensors[-1])] if self._tensors else []
         if tensors and len(flatten(tensors[0])) != 1:
-            raise GraphError(f"{pure.label} returns several tensors, and a Sequential model is a chain; use Model(inputs, outputs).")
+            raise GraphError(
+                f"{pure.label} returns several tensors, and a Sequential model is a chain; use Model(inputs, outputs)."
+            )
         self._rewired([*self._chain, pure], [*self._tensors, *tensors])
 
     def _start(self, tensor: Any) -> None:
@@ -64,7 +66,9 @@ class Sequential(Model):
         if pure.input_shape_given is not None:
             self._tensors = [Input(pure.input_shape_given)]
         elif pure.definition.program is not None and pure.definition.program.input_spec is not None:
-            self._tensors = [map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), pure.definition.program.input_spec)]
+            self._tensors = [
+                map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), pure.definition.program.input_spec)
+            ]
 
     def _rewired(self, chain: list[Layer], tensors: list[Any]) -> None:
         if not chain:
@@ -113,7 +117,7 @@ class Sequential(Model):
     def _program_for(self, x: Any) -> Any:
         """Learn the input shape from the first data; an axis that has another size later becomes unknown."""
         leaves = jax.tree.leaves(x)
-        if self._tensors and not self._learned_shape or len(leaves) != 1 and not hasattr(x, "__array__"):
+        if (self._tensors and not self._learned_shape) or (len(leaves) != 1 and not hasattr(x, "__array__")):
             return self.program
         array = x if hasattr(x, "shape") and hasattr(x, "dtype") else jnp.asarray(leaves[0])
         seen = forget(spec_of(jax.ShapeDtypeStruct(tuple(array.shape), jnp.result_type(array.dtype))))

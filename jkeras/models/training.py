@@ -19,7 +19,7 @@ from jkeras.training.fit import host, run_epochs, run_judging, run_predictions
 from jkeras.training.objective import make_objective
 from jkeras.training.progress import Display, display
 from jkeras.training.source import Arrays, Stream, whole_number
-from jkeras.training.step import Trainer, TrainState
+from jkeras.training.step import Batch, Trainer, TrainState
 
 
 class TrainingMethods:
@@ -33,6 +33,7 @@ class TrainingMethods:
     state: Any
     program: Any
     input_spec: Any
+    _layer: Layer | None
 
     def _frozen(self) -> frozenset: ...
 
@@ -53,7 +54,9 @@ class TrainingMethods:
     def engine(self) -> Engine:
         """Return the compiled programs for the model as it is compiled, wired and frozen now."""
         if self._compiled is None:
-            raise ValueError(f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...).")
+            raise ValueError(
+                f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
+            )
         frozen = self._frozen()
         known = self._engine.trainer if self._engine is not None else None
         if known is None or known.layer is not self.layer or known.frozen != frozen:
@@ -204,9 +207,16 @@ class TrainingMethods:
         couples = engine.trainer.couples(training=True)
         held_out = None
         if is_stream(x):
-            for given, what in ((y, "y"), (sample_weight, "sample_weight"), (class_weight, "class_weight"), (validation_split, "validation_split")):
+            for given, what in (
+                (y, "y"),
+                (sample_weight, "sample_weight"),
+                (class_weight, "class_weight"),
+                (validation_split, "validation_split"),
+            ):
                 if given is not None and given != 0:
-                    raise DataError(f"{what} cannot be given beside an iterable of batches, which yields (x, y) or (x, y, sample_weight).")
+                    raise DataError(
+                        f"{what} cannot be given beside an iterable of batches, which yields (x, y) or (x, y, sample_weight)."
+                    )
             source: Any = Stream(x, engine, couples, _steps("steps_per_epoch", steps_per_epoch), "the training data")
         else:
             weights = with_class_weight(engine.trainer, y, sample_weight, class_weight)
@@ -271,7 +281,9 @@ class TrainingMethods:
         variables.write(self.layer, self.params, state)
         return self._returned(logs, return_dict)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None) -> Any:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+    ) -> Any:
         """Compute outputs batch by batch; the model need not be compiled.
 
         Args:
@@ -293,7 +305,9 @@ class TrainingMethods:
 
     # -- one batch ----------------------------------------------------------------------------------------------------
 
-    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Take one step; what is returned is of this batch, in the form of :meth:`evaluate`."""
         self._program_for(x)
         engine = self._ready(need_loss=True)
@@ -346,7 +360,7 @@ class TrainingMethods:
             return Stream(given, engine, couples, steps, what)
         if isinstance(given, list) or (isinstance(given, tuple) and not 2 <= len(given) <= 3):
             raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__} of {len(given)}.")
-        batch = given if hasattr(given, "weight") else check(engine.trainer, *(*given, None)[:3], what=f"{what}: ")
+        batch = given if isinstance(given, Batch) else check(engine.trainer, *(*given, None)[:3], what=f"{what}: ")
         engine.check_batch(batch)
         return Arrays(batch, batch_size, False, couples, steps)
 

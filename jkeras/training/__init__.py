@@ -1,0 +1,1 @@
+"""Training: pure steps and epochs, and the loops around them."""

@@ -20,7 +20,9 @@ from jkeras.training.step import Batch, Trainer
 
 def is_array(value: Any) -> bool:
     """Whether a value is an array or turns into one: NumPy, JAX, pandas."""
-    return isinstance(value, (np.ndarray, jax.Array)) or (hasattr(value, "__array__") and not isinstance(value, (dict, list, tuple)))
+    return isinstance(value, (np.ndarray, jax.Array)) or (
+        hasattr(value, "__array__") and not isinstance(value, (dict, list, tuple))
+    )
 
 
 def is_numbers(value: Any) -> bool:
@@ -60,7 +62,9 @@ def cast_to(array: Any, dtype: Any, what: str) -> Any:
         return array
     if dtype.kind in "iu" and isinstance(array, np.ndarray) and array.size:
         if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.trunc(array)).all()):
-            raise DataError(f"{what} goes into an Input of dtype {dtype}, but holds numbers that are not whole, such as {_odd_one(array)}.")
+            raise DataError(
+                f"{what} goes into an Input of dtype {dtype}, but holds numbers that are not whole, such as {_odd_one(array)}."
+            )
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:
             raise DataError(f"{what} goes into an Input of dtype {dtype}, but holds numbers from {array.min()} to {array.max()}.")
@@ -97,8 +101,8 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
         if array.ndim + 1 == len(spec.shape) and shape_of(spec)[-1] == 1:
             array = array[..., None]  # (n,) for an Input of shape (1,)
         if not accepts(spec, array):
-            batch = array.shape[0] if shape_of(spec)[0] is None else shape_of(spec)[0]
-            raise ShapeError(f"{what} must have shape {(batch if array.ndim == len(spec.shape) else None, *shape_of(spec)[1:])}, but got {array.shape}.")
+            sizes = (array.shape[:1] if shape_of(spec)[0] is None else shape_of(spec)[:1]) + shape_of(spec)[1:]
+            raise ShapeError(f"{what} must have shape {sizes}, but got {array.shape}.")
         if name in bounds:
             check_range(array, bounds[name][0], what, f"the input_dim of {bounds[name][1]} is {bounds[name][0]}")
         arrays[name] = array
@@ -113,8 +117,6 @@ def index_bounds(program: Program) -> dict[str, tuple[int, str]]:
         for step in program.steps
         if step.layer.kind == "Embedding" and isinstance(step.inputs, int) and step.inputs in slots
     }
-
-
 
 
 def check_range(array: Any, count: int, what: str, why: str) -> None:
@@ -144,7 +146,7 @@ def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
         arrays[name] = narrow(to_array(found[name], what), what)
         loss = objective.losses[name]
         if loss is not None and loss.classes:
-            classes = shape_of(specs[name])[-1]
+            classes = int(specs[name].shape[-1])
             check_range(arrays[name], classes, what, f"the output has {classes} classes")
             if arrays[name].dtype.kind == "f":
                 arrays[name] = cast_to(arrays[name], np.int32, what)
@@ -176,7 +178,9 @@ def count(batch: Any, what: str = "") -> int:
     """Return the number of examples, the same in every array."""
     sizes = {f"{part} {name!r}": a.shape[0] for part, named in _parts(batch) for name, a in named.items() if a is not None}
     if len(set(sizes.values())) > 1:
-        raise DataError(f"{what}all arrays must have as many examples, but got {', '.join(f'{s} of {n}' for n, s in sizes.items())}.")
+        raise DataError(
+            f"{what}all arrays must have as many examples, but got {', '.join(f'{s} of {n}' for n, s in sizes.items())}."
+        )
     n = next(iter(sizes.values()))
     if n == 0:
         raise DataError(f"{what}there are no examples: the arrays have 0 rows.")
@@ -195,7 +199,8 @@ def unpack(item: Any, what: str) -> tuple[Any, Any, Any]:
         return item, None, None
     if not 1 <= len(item) <= 3:
         raise DataError(f"{what} must yield (x, y) or (x, y, sample_weight), but yielded a tuple of {len(item)}.")
-    return (*item, None, None)[:3]
+    x, y, weight = (*item, None, None)[:3]
+    return x, y, weight
 
 
 def with_class_weight(trainer: Trainer, y: Any, sample_weight: Any, class_weight: Any) -> Any:
@@ -229,5 +234,7 @@ def split_validation(batch: Batch, fraction: Any) -> tuple[Batch, Batch | None]:
     n = count(batch)
     first = int(np.floor(n * (1 - fraction)))
     if first in (0, n):
-        raise DataError(f"validation_split={fraction} leaves {first} of {n} examples for training and {n - first} for validation.")
+        raise DataError(
+            f"validation_split={fraction} leaves {first} of {n} examples for training and {n - first} for validation."
+        )
     return slice_rows(batch, 0, first), slice_rows(batch, first, None)

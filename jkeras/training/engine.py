@@ -77,7 +77,9 @@ class Engine:
         """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
         specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
         params, state = jax.eval_shape(lambda: self.trainer.layer.init(jax.random.key(0), self.trainer.input_spec))
-        jax.eval_shape(lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs)
+        jax.eval_shape(
+            lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
+        )
 
     def _predict(self, params: Any, state: Any, x: Any) -> Any:
         y, state = self.trainer.layer.apply(params, state, x, Context(frozen=self.trainer.frozen))
@@ -171,7 +173,10 @@ def shielded() -> Iterator[None]:
 
     A second Ctrl-C is not held back.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
         yield
         return
     pending: list[int] = []

@@ -112,7 +112,9 @@ def run_judging(engine: Engine, source: Any, params: Any, state: Any, show: Disp
         show.close()
 
 
-def run_predictions(engine: Engine, x: Any, params: Any, state: Any, batch_size: int, steps: int | None, show: Display) -> tuple[Any, Any]:
+def run_predictions(
+    engine: Engine, x: Any, params: Any, state: Any, batch_size: int, steps: int | None, show: Display
+) -> tuple[Any, Any]:
     """Predict batch by batch; return the outputs as NumPy arrays in the nest of the model's outputs, and the layers' state."""
     trainer = engine.trainer
     pads = trainer.layer.definition.couples != "always"

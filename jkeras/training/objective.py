@@ -101,7 +101,9 @@ class Objective:
 
     def results(self, totals: Mapping[str, Any]) -> dict[str, Any]:
         """Turn totals into numbers, by log name, in alphabetical order as Keras logs them."""
-        found = {name: metrics.Mean().result(totals[name]) for name in self.log_names() if isinstance(totals[name], metrics.Total)}
+        found = {
+            name: metrics.Mean().result(totals[name]) for name in self.log_names() if isinstance(totals[name], metrics.Total)
+        }
         for output in self.names:
             for metric, _ in self.metrics[output]:
                 name = self._log_name(output, metric)
@@ -175,8 +177,10 @@ def make_objective(outputs: Any, loss: Any, loss_weights: Any, metric: Any, weig
     for name, one in found.items():
         if one is not None and one.reduction == "none":
             raise ValueError(f"loss of output {name!r}: reduction='none' gives no number to train on; use 'sum_over_batch_size'.")
-    given = {name: _metrics(metric, outputs, "metrics")[name] + _metrics(weighted_metrics, outputs, "weighted_metrics", True)[name]
-             for name in names}
+    given = {
+        name: _metrics(metric, outputs, "metrics")[name] + _metrics(weighted_metrics, outputs, "weighted_metrics", True)[name]
+        for name in names
+    }
     return Objective(outputs, found, _weights(loss_weights, outputs, found), {n: _distinct(m) for n, m in given.items()})
 
 
@@ -189,7 +193,7 @@ def _weights(loss_weights: Any, outputs: Any, found: Mapping[str, Any]) -> dict[
         if value is None and found[name] is not None:
             raise ValueError(f"loss_weights: nothing was given for output {name!r}.")
         value = 1.0 if value is None else value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) and shape_of(jnp.asarray(value)) != ():
+        if isinstance(value, bool) or (not isinstance(value, (int, float)) and shape_of(jnp.asarray(value)) != ()):
             raise ValueError(f"loss_weights: output {name!r} needs a number, but got {value!r}.")
         weights[name] = float(value)
     return weights
@@ -207,7 +211,9 @@ def _metrics(given: Any, outputs: Any, what: str, weighted: bool = False) -> dic
     if isinstance(given, Mapping):
         for key in given:
             if key not in names:
-                raise UnknownNameError(f"{what}: {key!r} is not an output; they are {', '.join(map(repr, names))}.{nearest(key, names)}")
+                raise UnknownNameError(
+                    f"{what}: {key!r} is not an output; they are {', '.join(map(repr, names))}.{nearest(key, names)}"
+                )
     resolved = resolve(given, outputs, what, partial=True, lists_are_values=True)
     wanted = {}
     for name, one in resolved.items():

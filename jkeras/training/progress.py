@@ -97,7 +97,13 @@ class Bar(Lines):
 
         super().begin(epoch, epochs, steps)
         self.close()
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[logs]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[logs]}"),
+        )
         self._live = Progress(*columns, console=self._console, transient=True)
         self._task = self._live.add_task(self._prefix.rstrip(" -"), total=steps, logs="compiling or starting ...")
         self._live.start()

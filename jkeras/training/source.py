@@ -76,7 +76,7 @@ class Stream:
 
     def segments(self, engine: Engine, state: TrainState | None) -> Iterator[Segment]:
         """Yield one segment per batch."""
-        if self._iterator is None or self._restarts and self.steps is None:
+        if self._iterator is None or (self._restarts and self.steps is None):
             self._iterator = iter(self._items)
         taken = 0
         while self.steps is None or taken < self.steps:

@@ -109,7 +109,9 @@ class Trainer:
         state, totals = self.advance(state, self.objective.empty(), self.named(batch), None)
         return state, self.objective.results(totals)
 
-    def epoch(self, state: TrainState, data: Any, batch_size: int = 32, shuffle: bool = True) -> tuple[TrainState, dict[str, Any]]:
+    def epoch(
+        self, state: TrainState, data: Any, batch_size: int = 32, shuffle: bool = True
+    ) -> tuple[TrainState, dict[str, Any]]:
         """Take one step per batch over all data; the logs are means over the epoch.
 
         Args:
@@ -154,8 +156,7 @@ class Trainer:
         for name in wanted:
             if targets[name] is None:
                 raise ValueError(f"targets: nothing was given for output {name!r}, which has a loss or a metric.")
-        arrays = jax.tree.map(jnp.asarray, (inputs, {n: targets[n] for n in wanted}, weights))
-        return Batch(*arrays)
+        return jax.tree.map(jnp.asarray, Batch(inputs, {n: targets[n] for n in wanted}, weights))
 
     def order(self, state: TrainState, n: int) -> jax.Array:
         """Draw the order of the examples for an epoch that begins at this state.
@@ -167,13 +168,23 @@ class Trainer:
         return jnp.argsort(jax.random.bits(key, (n,)), stable=True).astype(jnp.int32)
 
     def loop(
-        self, state: TrainState, totals: Any, data: Batch, order: Any, n: Any, start: Any, stop: Any, batch_size: int, padded: bool
+        self,
+        state: TrainState,
+        totals: Any,
+        data: Batch,
+        order: Any,
+        n: Any,
+        start: Any,
+        stop: Any,
+        batch_size: int,
+        padded: bool,
     ) -> tuple[TrainState, Any]:
         """Take steps ``start`` to ``stop`` of an epoch in one program, gathering each batch on the device."""
 
         def body(i: Any, carry: Any) -> Any:
             batch, valid = pick(data, order, n, i, batch_size, padded)
-            return self.advance(*carry, batch, valid)
+            state, totals = carry
+            return self.advance(state, totals, batch, valid)
 
         return lax.fori_loop(start, stop, body, (state, totals))
 
@@ -198,7 +209,8 @@ class Trainer:
 
     def _judge(self, params: Any, state: Any, totals: Any, batch: Batch, valid: Any, ctx: Context) -> Any:
         """Return the loss that is minimised, and beside it the new totals and the layers' new state."""
-        y, state = self.layer.run(self.layer.definition.linear, params, state, batch.x, ctx)
+        linear: Any = self.layer.definition.linear  # models have one
+        y, state = self.layer.run(linear, params, state, batch.x, ctx)
         judged = judge(self.layer, y, batch.y, batch.weight, valid)
         total, parts = self.objective.losses_of(judged, self._penalty(params) + _left_in(state))
         return total, (self.objective.add(totals, judged, total, parts), state)
@@ -228,7 +240,12 @@ class Trainer:
         rules = []
         for path, leaf in self.layer.owned:
             for argument, value in leaf.config.items():
-                if argument.endswith(suffix) and value is not None and path not in self.frozen and argument != "activity" + suffix:
+                if (
+                    argument.endswith(suffix)
+                    and value is not None
+                    and path not in self.frozen
+                    and argument != "activity" + suffix
+                ):
                     for weight in _weights_called(leaf, argument.removesuffix(suffix)):
                         rules.append(((*path, *weight), get(value)))
         return rules
