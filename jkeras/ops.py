@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from jkeras.core.operation import find, names, operate
+from jkeras.core.operation import SPACES, find, names, operate
 from jkeras.core.shapes import shape_of
 
 
@@ -23,8 +23,17 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return shape_of(x.spec if hasattr(x, "spec") else x)
 
 
-@functools.cache
-def __getattr__(name: str) -> Callable[..., Any]:
+class _Space:
+    """A sub-module such as ``jax.numpy.linalg``, its functions lifted likewise."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return _lifted(f"{self._name}.{name}")
+
+
+def _lifted(name: str) -> Callable[..., Any]:
     try:
         function = find(name)
     except ValueError as error:
@@ -37,5 +46,10 @@ def __getattr__(name: str) -> Callable[..., Any]:
     return lifted
 
 
+@functools.cache
+def __getattr__(name: str) -> Any:
+    return _Space(name) if name in SPACES else _lifted(name)
+
+
 def __dir__() -> list[str]:
-    return [*names(), "shape"]
+    return [*names(), *SPACES, "shape"]

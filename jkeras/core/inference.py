@@ -11,7 +11,7 @@ import jax
 from jkeras.core import variables
 from jkeras.core.context import Context, unmask
 from jkeras.core.errors import GraphError, ShapeError, UnknownNameError
-from jkeras.core.shapes import forget, shape_of, shapes_of
+from jkeras.core.shapes import forget, need_known, shapes_of
 
 if TYPE_CHECKING:
     from jkeras.core.layer import Layer
@@ -47,7 +47,7 @@ def infer(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = None)
 
     try:
         params, state = variable_specs(layer, x_spec)
-        _check_known(layer, x_spec, params, state)
+        _check_known(params, state)
         if layer.definition.infer is not None:
             outputs = layer.definition.infer(x_spec)
         else:
@@ -70,11 +70,9 @@ def _first(error: BaseException) -> str:
     return re.sub(r"\bd\d+\b", "None", text)  # the symbol of an unknown size
 
 
-def _check_known(layer: Layer, x_spec: Any, params: Any, state: Any) -> None:
+def _check_known(params: Any, state: Any) -> None:
     for path, leaf in jax.tree_util.tree_flatten_with_path((params, state))[0]:
-        if not all(isinstance(size, int) for size in leaf.shape):
-            name = jax.tree_util.keystr(path[1:], simple=True, separator="/")
-            raise ShapeError(f"its {name!r} would have the unknown size {shape_of(leaf)}. Give that axis of the Input a size.")
+        need_known(jax.tree_util.keystr(path[1:], simple=True, separator="/"), leaf.shape)
 
 
 def _check_same(layer: Layer, x_spec: Any, params: Any, state: Any) -> None:

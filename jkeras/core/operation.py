@@ -16,6 +16,7 @@ from jkeras.core.layer import Definition
 from jkeras.core.symbolic import is_symbolic
 
 _NAMESPACES = (jnp, jax.nn, jax.lax)
+SPACES = ("linalg", "fft")  # sub-modules of jax.numpy
 
 
 def get_item(x: Any, index: Any) -> Any:

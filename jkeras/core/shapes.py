@@ -72,6 +72,13 @@ def accepts(expected: Any, given: Any) -> bool:
     return len(want) == len(got) and all(w is None or g is None or w == g for w, g in zip(want, got, strict=True))
 
 
+def need_known(name: str, shape: Any) -> None:
+    """Refuse a parameter whose size would depend on a size that is not known yet."""
+    if not all(isinstance(size, int) for size in shape):
+        seen = tuple(size if isinstance(size, int) else None for size in shape)
+        raise ShapeError(f"its {name!r} would have the unknown size {seen}. Give that axis of the Input a size.")
+
+
 def is_float(array: Any) -> bool:
     """Whether an array or spec holds real numbers, as opposed to integers, booleans or keys."""
     return jnp.issubdtype(array.dtype, jnp.floating)

@@ -203,7 +203,8 @@ class SymbolicTensor:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse("be turned into an array")
 
-    def __jax_array__(self) -> Any:
+    @property
+    def __jax_array__(self) -> Any:  # a property, because JAX looks it up before it would say something else
         self._refuse("be turned into an array")
 
 

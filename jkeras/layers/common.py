@@ -14,7 +14,7 @@ from jkeras import activations, initializers, regularizers
 from jkeras.core.context import Context, fold_in_name, is_masked
 from jkeras.core.errors import ShapeError
 from jkeras.core.layer import PENALTY, ApplyFn, Definition, InitFn
-from jkeras.core.shapes import shape_of
+from jkeras.core.shapes import need_known, shape_of
 
 
 def positive(name: str, value: Any) -> int:
@@ -61,6 +61,7 @@ def need_ndim(x: Any, axes: tuple[str, ...], at_least: bool = False) -> None:
 
 def weight(key: jax.Array, name: str, initializer: Any, shape: tuple[int, ...]) -> jax.Array:
     """Draw a float32 weight from the key that belongs to its name."""
+    need_known(name, shape)
     return initializers.get(initializer)(fold_in_name(key, name), shape, jnp.float32)
 
 
