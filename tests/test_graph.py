@@ -88,7 +88,7 @@ def test_a_chain_of_5000_layers_builds_and_runs():
 
 
 def test_thirty_valid_convolutions_of_unknown_length_build():
-    x = h = Input((None, 3))
+    h = Input((None, 3))
     for _ in range(30):
         h = Conv1D(4, 3)(h)
     assert GlobalMaxPooling1D()(h).shape == (None, 4)
@@ -164,7 +164,8 @@ def test_what_needs_values_says_so_on_a_symbolic_tensor(use):
 
 def test_comparing_symbolic_tensors_is_identity():
     x = Input((3,))
-    assert x == x  # noqa: PLR0124
+    same = x
+    assert x == same
     assert x != Input((3,))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
-from jkeras.core import GraphError, Input, Layer, as_layer, functional, sequential
+from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
 from jkeras.core.resolve import flatten, map_nest
-from jkeras.core.shapes import forget, shape_of, spec, spec_of
+from jkeras.core.shapes import accepts, shape_of, spec
 from jkeras.core.symbolic import is_symbolic
 from jkeras.models.model import Model, outward
+from jkeras.training.data import is_numbers, is_stream
 
 
 class Sequential(Model):
@@ -105,29 +106,39 @@ class Sequential(Model):
     def build(self, input_shape: Any = None) -> None:
         """Fix the input shape, batch axis included, and make the weights."""
         if input_shape is not None and not self._tensors:
-            self._trace(spec(tuple(input_shape)[:1] and (None, *tuple(input_shape)[1:])))
+            self._trace((None, *tuple(input_shape)[1:]))
         self._fill()
 
-    def _trace(self, described: Any) -> None:
-        tensors = [Input(batch_shape=shape_of(described), dtype=described.dtype)]
+    def _trace(self, shape: tuple) -> None:
+        starts_with_indices = bool(self._chain) and self._chain[0].kind == "Embedding"
+        tensors = [Input(batch_shape=shape, dtype="int32" if starts_with_indices else "float32")]
         for layer in self._chain:
             tensors.append(layer(tensors[-1]))
         self._rewired(self._chain, tensors)
 
     def _program_for(self, x: Any) -> Any:
         """Learn the input shape from the first data; an axis that has another size later becomes unknown."""
-        leaves = jax.tree.leaves(x)
-        if (self._tensors and not self._learned_shape) or (len(leaves) != 1 and not hasattr(x, "__array__")):
-            return self.program
-        array = x if hasattr(x, "shape") and hasattr(x, "dtype") else jnp.asarray(leaves[0])
-        seen = forget(spec_of(jax.ShapeDtypeStruct(tuple(array.shape), jnp.result_type(array.dtype))))
-        sizes: tuple = (None, *seen.shape[1:])
+        known = self.layer.definition.program
+        if self._tensors and not self._learned_shape:
+            return known
+        if is_stream(x) or x is None:
+            if not self._tensors:
+                raise ValueError(
+                    f"Sequential {self.name!r} cannot learn its input shape from a stream: start it with Input(shape)."
+                )
+            return known
+        is_nest = isinstance(x, dict) or (isinstance(x, (list, tuple)) and not is_numbers(x))
+        sizes = (None, *np.shape(jax.tree.leaves(x)[0] if is_nest else x)[1:])
         if self._tensors:
-            old = self._tensors[0].shape
-            if len(old) != len(sizes) or all(a in (None, b) for a, b in zip(old[1:], sizes[1:], strict=True)):
-                return self.program
-            sizes = (None, *(a if a == b else None for a, b in zip(old[1:], sizes[1:], strict=True)))
-        is_index = self._chain and self._chain[0].kind == "Embedding"
-        self._trace(spec(sizes, "int32" if is_index else "float32"))
+            before = self._tensors[0].shape
+            if len(before) != len(sizes) or accepts(self._tensors[0].spec, spec(sizes)):
+                return known
+            sizes = tuple(a if a == b else None for a, b in zip(before, sizes, strict=True))
+        try:
+            self._trace(sizes)
+        except ShapeError:
+            if self._tensors:
+                return known  # the door for data then says which shape was expected
+            raise
         self._learned_shape = True
         return self.program
