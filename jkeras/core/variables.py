@@ -167,17 +167,23 @@ def count(layer: Any) -> int:
     return sum(int(np.prod(spec.shape)) for _, _, spec in specs(layer))
 
 
-def get_weights(layer: Any) -> list[np.ndarray]:
-    """Copy a layer's arrays into NumPy arrays, in Keras's order, making them first where it holds none yet."""
+def _filled(layer: Any) -> Any:
+    """Return a layer after giving arrays to the leaf layers that hold none yet."""
     for _, leaf in _built(layer).owned:
         if leaf.held.params is None:
             fill(leaf, jax.random.key(next_seed()), leaf.held.spec)
+    return layer
+
+
+def get_weights(layer: Any) -> list[np.ndarray]:
+    """Copy a layer's arrays into NumPy arrays, in Keras's order, making them first where it holds none yet."""
+    layer = _filled(layer)
     return [np.array(get_in((leaf.held.params, leaf.held.state)[part], path)) for leaf, part, path in slots(layer)]
 
 
 def set_weights(layer: Any, weights: Any) -> None:
     """Replace a layer's arrays; every shape is checked before anything changes."""
-    places, known = slots(_built(layer)), [spec.shape for _, _, spec in specs(layer)]
+    places, known = slots(_filled(layer)), [spec.shape for _, _, spec in specs(layer)]
     weights = list(weights)
     if len(weights) != len(places):
         raise ValueError(f"{layer.label} has {len(places)} weights of shapes {known}, but got {len(weights)} arrays.")
@@ -189,9 +195,8 @@ def set_weights(layer: Any, weights: Any) -> None:
                 f"Weight {where!r} of {layer.label} has shape {tuple(shape)}, but got an array of shape {np.shape(array)}."
             )
         arrays.append(jax.numpy.array(array, dtype=get_in(leaf.held.specs[part], path).dtype))
-    new: dict[int, list[dict]] = {}
     for (leaf, part, path), array in zip(places, arrays, strict=True):
-        pair = new.setdefault(id(leaf), [{}, {}])
-        pair[part] = set_in(pair[part], path, array)
-    for _, leaf in layer.owned:
-        leaf.held.params, leaf.held.state = new.get(id(leaf), [{}, {}])
+        if part == 0:
+            leaf.held.params = set_in(leaf.held.params, path, array)
+        else:
+            leaf.held.state = set_in(leaf.held.state, path, array)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jkeras.core import Context, Definition, layer
 from jkeras.core.errors import ShapeError
+from jkeras.core.shapes import is_float
 from jkeras.layers.common import weight
 from jkeras.layers.core import _check_tables
 
@@ -95,7 +96,7 @@ def BatchNormalization(
         factor = jax.lax.rsqrt(variance + epsilon) * (params["gamma"] if scale else 1)
         y = (wide - along(mean)) * along(factor)
         y = y + along(params["beta"]) if center else y
-        return y.astype(jnp.promote_types(x.dtype, jnp.bfloat16) if ctx.compute_dtype is None else x.dtype), state
+        return y.astype(x.dtype if is_float(x) else jnp.float32), state
 
     return Definition(init, apply, couples="training")
 

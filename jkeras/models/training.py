@@ -14,7 +14,7 @@ from jkeras.core import variables
 from jkeras.core.errors import DataError
 from jkeras.core.layer import Layer
 from jkeras.training.data import check, count, is_array, is_stream, split_validation, with_class_weight
-from jkeras.training.engine import Engine, Live, Segment
+from jkeras.training.engine import Engine, Live, Segment, shielded
 from jkeras.training.fit import host, run_epochs, run_judging, run_predictions
 from jkeras.training.objective import make_objective
 from jkeras.training.progress import Display, display
@@ -34,6 +34,7 @@ class TrainingMethods:
     program: Any
     input_spec: Any
     _layer: Layer | None
+    _calls: int
 
     def _frozen(self) -> frozenset: ...
 
@@ -204,7 +205,6 @@ class TrainingMethods:
         freq, show = whole_number("validation_freq", validation_freq), display(verbose)
         self._program_for(x)
         engine = self._ready(need_loss=True)
-        couples = engine.trainer.couples(training=True)
         held_out = None
         if is_stream(x):
             for given, what in (
@@ -217,7 +217,7 @@ class TrainingMethods:
                     raise DataError(
                         f"{what} cannot be given beside an iterable of batches, which yields (x, y) or (x, y, sample_weight)."
                     )
-            source: Any = Stream(x, engine, couples, _steps("steps_per_epoch", steps_per_epoch), "the training data")
+            source: Any = Stream(engine.trainer, x, True, _steps("steps_per_epoch", steps_per_epoch), "the training data")
         else:
             weights = with_class_weight(engine.trainer, y, sample_weight, class_weight)
             batch = check(engine.trainer, x, y, weights)
@@ -226,7 +226,7 @@ class TrainingMethods:
                 batch, held_out = split_validation(batch, validation_split)
             steps = _steps("steps_per_epoch", steps_per_epoch)
             size = -(-count(batch) // steps) if batch_size is None and steps else batch_size
-            source = Arrays(batch, _size(size), shuffle, couples, steps)
+            source = Arrays(engine.trainer, batch, _size(size), True, steps, shuffle)
         batch_size = _size(validation_batch_size if validation_batch_size is not None else batch_size)
         judged = held_out if validation_data is None else validation_data
         validation = self._source(engine, judged, batch_size, _steps("validation_steps", validation_steps), "validation_data")
@@ -299,7 +299,9 @@ class TrainingMethods:
         show, size = display(verbose, quiet_elsewhere=True), _size(batch_size)
         self._program_for(x)
         engine = self._predictor()
-        y, state = run_predictions(engine, x, self.params, self.state, size, _steps("steps", steps), show)
+        self._calls += 1
+        key = jax.random.fold_in(jax.random.key(self.seed), self._calls)  # for layers called with training=True
+        y, state = run_predictions(engine, x, self.params, self.state, key, size, _steps("steps", steps), show)
         variables.write(self.layer, self.params, state)
         return y
 
@@ -315,7 +317,8 @@ class TrainingMethods:
         segment, live = _single(batch), Live(self.train_state(), engine)
         program = engine.train(segment, (live.state, engine.empty()))
         try:
-            live.state, totals = program((live.state, engine.empty()), 0, 1)
+            with shielded():
+                live.state, totals = jax.block_until_ready(program((live.state, engine.empty()), 0, 1))
         finally:
             live.settle(self)
         return self._returned(host(engine.results(totals)), return_dict)
@@ -352,17 +355,16 @@ class TrainingMethods:
             self._predicting = known = Engine(Trainer(self.layer, objective, optimizers.get("sgd"), self.input_spec))
         return known
 
-    def _source(self, engine: Engine, given: Any, batch_size: int, steps: int | None, what: str) -> Any:
-        couples = engine.trainer.couples(training=False)
+    def _source(self, engine: Engine, given: Any, batch_size: int | None, steps: int | None, what: str) -> Any:
         if given is None:
             return None
         if is_stream(given):
-            return Stream(given, engine, couples, steps, what)
-        if isinstance(given, list) or (isinstance(given, tuple) and not 2 <= len(given) <= 3):
-            raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__} of {len(given)}.")
+            return Stream(engine.trainer, given, False, steps, what)
+        if not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3:
+            raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__}.")
         batch = given if isinstance(given, Batch) else check(engine.trainer, *(*given, None)[:3], what=f"{what}: ")
         engine.check_batch(batch)
-        return Arrays(batch, batch_size, False, couples, steps)
+        return Arrays(engine.trainer, batch, batch_size, False, steps)
 
     def _returned(self, logs: dict[str, float], return_dict: bool) -> Any:
         if return_dict:
@@ -380,8 +382,8 @@ def _listed(callbacks: Any) -> list[Any]:
     return [] if callbacks is None else list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
 
 
-def _size(batch_size: Any) -> int:
-    return 32 if batch_size is None else whole_number("batch_size", batch_size)
+def _size(batch_size: Any) -> int | None:
+    return None if batch_size is None else whole_number("batch_size", batch_size)
 
 
 def _steps(name: str, steps: Any) -> int | None:

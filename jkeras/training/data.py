@@ -15,6 +15,7 @@ from jkeras.core.errors import DataError, ShapeError
 from jkeras.core.graph import Program
 from jkeras.core.resolve import flatten, resolve
 from jkeras.core.shapes import accepts, shape_of
+from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
 
 
@@ -98,11 +99,11 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
     for name, value in found.items():
         what, spec = f"input {name!r}", specs[name]
         array = cast_to(to_array(value, what), spec.dtype, what)
+        spec = describe((None, *shape_of(spec)[1:]), spec.dtype)  # a fixed batch size is the batches' business
         if array.ndim + 1 == len(spec.shape) and shape_of(spec)[-1] == 1:
             array = array[..., None]  # (n,) for an Input of shape (1,)
         if not accepts(spec, array):
-            sizes = (array.shape[:1] if shape_of(spec)[0] is None else shape_of(spec)[:1]) + shape_of(spec)[1:]
-            raise ShapeError(f"{what} must have shape {sizes}, but got {array.shape}.")
+            raise ShapeError(f"{what} must have shape {(*array.shape[:1], *shape_of(spec)[1:])}, but got {array.shape}.")
         if name in bounds:
             check_range(array, bounds[name][0], what, f"the input_dim of {bounds[name][1]} is {bounds[name][0]}")
         arrays[name] = array

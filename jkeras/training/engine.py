@@ -56,8 +56,8 @@ class Engine:
         self._programs: dict[Any, Callable[..., Any]] = {}
         self.results = jax.jit(trainer.objective.results)
         self.copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
-        self.empty = jax.jit(trainer.objective.empty)
-        self.order = jax.jit(trainer.order, static_argnums=1)
+        self.order = jax.jit(lambda state, n, total: jnp.pad(trainer.order(state, n), (0, total - n)), static_argnums=(1, 2))
+        self._empty: Any = None
         self.predict = jax.jit(self._predict)
 
     def train(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
@@ -75,14 +75,21 @@ class Engine:
 
     def check_batch(self, batch: Batch) -> None:
         """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
-        specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
+        rows = self.trainer.fixed_batch
+        specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
         params, state = jax.eval_shape(lambda: self.trainer.layer.init(jax.random.key(0), self.trainer.input_spec))
         jax.eval_shape(
             lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
         )
 
-    def _predict(self, params: Any, state: Any, x: Any) -> Any:
-        y, state = self.trainer.layer.apply(params, state, x, Context(frozen=self.trainer.frozen))
+    def empty(self) -> Any:
+        """Return the totals of an epoch that has not begun."""
+        if self._empty is None:
+            self._empty = jax.device_get(self.trainer.objective.empty())
+        return self._empty
+
+    def _predict(self, params: Any, state: Any, x: Any, key: Any) -> Any:
+        y, state = self.trainer.layer.apply(params, state, x, Context(key=key, frozen=self.trainer.frozen))
         return unmask(y), state
 
     def _stretch(self, kind: str, advance: Callable[..., Any], segment: Segment, like: Any, donate: bool) -> Callable[..., Any]:

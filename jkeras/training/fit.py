@@ -32,11 +32,13 @@ def run_epochs(
 ) -> None:
     """Train; whatever happens, the model is left with the state after the last finished step."""
     live = Live(model.train_state(), engine)
+    watched = not callbacks.are_ours
     pace = Pace(callbacks.wants_batches)
     logs: dict[str, Any] = {}
     try:
         callbacks.call("on_train_begin")
-        live.adopt(model)
+        if watched:
+            live.adopt(model)
         for epoch in epochs:
             show.begin(epoch, epochs.stop, source.steps)
             callbacks.call("on_epoch_begin", epoch)
@@ -44,17 +46,16 @@ def run_epochs(
             steps, logs = _train_epoch(model, engine, source, live, pace, callbacks, show)
             logs |= validate(epoch, live.state)
             show.end(steps, logs, engine.compile_seconds - compiled_before)
-            if not callbacks.are_ours:
+            if watched:
                 live.show(model)
             callbacks.call("on_epoch_end", epoch, logs)
-            if not callbacks.are_ours:
+            if watched:
                 live.adopt(model)
             if model.stop_training:
                 break
-        if callbacks.are_ours:
-            live.show(model)
         callbacks.call("on_train_end", logs)
-        live.adopt(model)
+        if watched:
+            live.adopt(model)
     finally:
         show.close()
         live.settle(model)
@@ -113,17 +114,19 @@ def run_judging(engine: Engine, source: Any, params: Any, state: Any, show: Disp
 
 
 def run_predictions(
-    engine: Engine, x: Any, params: Any, state: Any, batch_size: int, steps: int | None, show: Display
+    engine: Engine, x: Any, params: Any, state: Any, key: Any, batch_size: int | None, steps: int | None, show: Display
 ) -> tuple[Any, Any]:
     """Predict batch by batch; return the outputs as NumPy arrays in the nest of the model's outputs, and the layers' state."""
     trainer = engine.trainer
+    fixed = trainer.fixed_batch
+    batch_size = fixed or batch_size or 32
     pads = trainer.layer.definition.couples != "always"
     pieces, sizes = [], []
     show.begin(0, 1, steps)
     try:
         for n, rows in _batches(trainer, x, batch_size, steps):
-            padded = fill_up(rows, bucket(n, batch_size)) if pads and n < batch_size else rows
-            y, state = engine.predict(params, state, padded)
+            padded = fill_up(rows, fixed or bucket(n, batch_size)) if pads and n < batch_size else rows
+            y, state = engine.predict(params, state, padded, jax.random.fold_in(key, len(sizes)))
             pieces.append(y)
             sizes.append(n)
             show.update(len(sizes), {})

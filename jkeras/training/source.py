@@ -14,7 +14,7 @@ import numpy as np
 from jkeras.core.errors import DataError
 from jkeras.training.data import check, count, unpack
 from jkeras.training.engine import Engine, Segment, fill_up
-from jkeras.training.step import Batch, TrainState
+from jkeras.training.step import Batch, Trainer, TrainState
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:
@@ -35,24 +35,30 @@ class Arrays:
       steps: batches per epoch.
     """
 
-    def __init__(self, batch: Batch, batch_size: int, shuffle: bool, couples: bool, steps: int | None = None):
+    def __init__(
+        self, trainer: Trainer, batch: Batch, batch_size: int | None, training: bool, steps: int | None, shuffle: bool = False
+    ):
         self._n = count(batch)
         self._data = jax.tree.map(jnp.asarray, batch)
-        self._size, self._shuffle, self._couples = min(batch_size, self._n), shuffle, couples
+        self._size = trainer.fixed_batch or min(batch_size or 32, self._n)
+        self._shuffle, self._couples = shuffle, trainer.couples(training)
         available = -(-self._n // self._size)
         if steps is not None and steps > available:
-            raise DataError(f"steps_per_epoch={steps}, but {self._n} examples in batches of {self._size} make {available}.")
+            raise DataError(f"{steps} steps were asked for, but {self._n} examples in batches of {self._size} make {available}.")
         self.steps = available if steps is None else steps
 
     def segments(self, engine: Engine, state: TrainState | None) -> Iterator[Segment]:
         """Yield an epoch: in the order that belongs to ``state``, or in the given order for None."""
         n, size = self._n, self._size
-        shuffled = self._shuffle and state is not None
-        order = engine.order(state, n) if shuffled else jnp.arange(n, dtype=jnp.int32)
         full, rest = divmod(n, size)
-        if rest and not self._couples:
-            padded = jnp.pad(order, (0, size - rest))
-            yield Segment(self._data, padded, n, self.steps, size, True)
+        pads = bool(rest) and not self._couples
+        total = (full + 1) * size if pads else n
+        if self._shuffle and state is not None:
+            order = engine.order(state, n, total)
+        else:
+            order = jnp.asarray(np.pad(np.arange(n, dtype=np.int32), (0, total - n)))
+        if pads:
+            yield Segment(self._data, order, n, self.steps, size, True)
             return
         if full:
             yield Segment(self._data, order[: full * size], n, min(full, self.steps), size, False)
@@ -67,8 +73,8 @@ class Stream:
       steps: batches per epoch, or None until the iterable ends.
     """
 
-    def __init__(self, items: Iterable, engine: Engine, couples: bool, steps: int | None, what: str):
-        self._items, self._engine, self._couples, self._what = items, engine, couples, what
+    def __init__(self, trainer: Trainer, items: Iterable, training: bool, steps: int | None, what: str):
+        self._items, self._trainer, self._couples, self._what = items, trainer, trainer.couples(training), what
         self._iterator: Iterator | None = None
         self._restarts = iter(items) is not items
         self._size: int | None = None
@@ -99,9 +105,9 @@ class Stream:
             raise DataError(f"{self._what} yielded no batch.")
 
     def _segment(self, item: Any) -> Segment:
-        batch = check(self._engine.trainer, *unpack(item, self._what), what=f"{self._what}: ")
+        batch = check(self._trainer, *unpack(item, self._what), what=f"{self._what}: ")
         n = count(batch)
-        self._size = self._size or n
+        self._size = self._size or self._trainer.fixed_batch or n
         padded = not self._couples
         if padded and n < self._size:
             batch = fill_up(batch, self._size)

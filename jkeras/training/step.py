@@ -89,6 +89,12 @@ class Trainer:
         """The spec of each output by name."""
         return resolve(self.layer.definition.infer(self.input_spec), self.program.output_names, "outputs")  # type: ignore[misc]
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch size that the model's inputs fix, or None."""
+        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(self.input_spec) if isinstance(leaf.shape[0], int)}
+        return min(sizes, default=None)
+
     def couples(self, training: bool) -> bool:
         """Whether an example's part may depend on the rest of its batch, so that batches must not be filled up."""
         return self.objective.couples or self.layer.definition.couples in (("training", "always") if training else ("always",))
@@ -159,7 +165,7 @@ class Trainer:
         return jax.tree.map(jnp.asarray, Batch(inputs, {n: targets[n] for n in wanted}, weights))
 
     def order(self, state: TrainState, n: int) -> jax.Array:
-        """Draw the order of the examples for an epoch that begins at this state.
+        """Draw the order ``(n,)`` of the examples for an epoch that begins at this state.
 
         One sort of 32 random bits an example: several times as fast as ``jax.random.permutation``, which sorts again in case
         two examples drew the same bits; here such a pair, rare below a hundred thousand examples, keeps its order.
@@ -205,7 +211,8 @@ class Trainer:
 
     def judge_batch(self, params: Any, state: Any, totals: Any, batch: Batch, valid: Any) -> tuple[Any, Any]:
         """Add a batch to the totals without training."""
-        return self._judge(params, state, totals, batch, valid, Context(frozen=self.frozen))[1]
+        # The key is for layers that were called with training=True; it is the same in every batch of every evaluation.
+        return self._judge(params, state, totals, batch, valid, Context(key=jax.random.key(0), frozen=self.frozen))[1]
 
     def _judge(self, params: Any, state: Any, totals: Any, batch: Batch, valid: Any, ctx: Context) -> Any:
         """Return the loss that is minimised, and beside it the new totals and the layers' new state."""
