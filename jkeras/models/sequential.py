@@ -128,7 +128,8 @@ class Sequential(Model):
                 )
             return known
         is_nest = isinstance(x, dict) or (isinstance(x, (list, tuple)) and not is_numbers(x))
-        sizes = (None, *np.shape(jax.tree.leaves(x)[0] if is_nest else x)[1:])
+        alone: Any = jax.tree.leaves(x)[0] if is_nest else x
+        sizes = (None, *np.shape(alone)[1:])
         if self._tensors:
             before = self._tensors[0].shape
             if len(before) != len(sizes) or accepts(self._tensors[0].spec, spec(sizes)):
