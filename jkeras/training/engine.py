@@ -54,9 +54,10 @@ class Engine:
         self.compilations = 0
         self.compile_seconds = 0.0
         self._programs: dict[Any, Callable[..., Any]] = {}
-        self.results = jax.jit(trainer.objective.results)
-        self.copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
-        self.order = jax.jit(lambda state, n, total: jnp.pad(trainer.order(state, n), (0, total - n)), static_argnums=(1, 2))
+        self.results = self._timed(jax.jit(trainer.objective.results))
+        self.copy = self._timed(jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)))
+        order = jax.jit(lambda state, n, total: jnp.pad(trainer.order(state, n), (0, total - n)), static_argnums=(1, 2))
+        self.order = self._timed(order)
         self._empty: Any = None
         self.predict = jax.jit(self._predict)
 
@@ -81,6 +82,21 @@ class Engine:
         jax.eval_shape(
             lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
         )
+
+    def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Count a function's first call, nearly all of it compilation, as such."""
+        called: list[bool] = []
+
+        def call(*args: Any) -> Any:
+            if called:
+                return function(*args)
+            started = time.perf_counter()
+            result = jax.block_until_ready(function(*args))
+            self.compile_seconds += time.perf_counter() - started
+            called.append(True)
+            return result
+
+        return call
 
     def empty(self) -> Any:
         """Return the totals of an epoch that has not begun."""
