@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jkeras.core.arguments import bind
 from jkeras.core.errors import ShapeError, nearest
 from jkeras.core.named import look_up, table
 from jkeras.core.shapes import is_float, shape_of
@@ -232,11 +233,7 @@ def _losses(function: Callable[..., Any], closing: Any = None, classes: bool = F
 
         @functools.wraps(stub)
         def make(*args: Any, **kwargs: Any) -> Loss:
-            for key in kwargs:
-                if key not in signature.parameters:
-                    raise TypeError(f"{stub.__name__} takes no argument {key!r}.{nearest(key, signature.parameters)}")
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
+            bound = bind(stub.__name__, signature, args, kwargs)
             config = dict(bound.arguments)
             reduction, name = config.pop("reduction") or "none", config.pop("name")
             if reduction not in REDUCTIONS:

@@ -8,12 +8,16 @@ Keras and Optax define some optimizers differently by default; what is here repr
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import optax
 
+from jkeras.core.arguments import bind
 from jkeras.core.named import look_up, table
 
 
@@ -35,6 +39,18 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"{self.kind}({', '.join(f'{k}={v!r}' for k, v in self.config.items() if v is not None)})"
+
+
+def _constructor(function: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+    """Check the arguments' names before calling."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def make(*args: Any, **kwargs: Any) -> Optimizer:
+        bound = bind(function.__name__, signature, args, kwargs)
+        return function(*bound.args, **bound.kwargs)
+
+    return make
 
 
 def _common(
@@ -74,7 +90,8 @@ def _common(
 def _checked_rate(kind: str, learning_rate: Any) -> Any:
     if callable(learning_rate):
         return learning_rate
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)) or not 0 <= learning_rate < float("inf"):
+    is_number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
+    if not is_number or not 0 <= float(learning_rate) < float("inf"):
         raise ValueError(f"{kind}: learning_rate must be a non-negative number or a schedule, but got {learning_rate!r}.")
     return float(learning_rate)
 
@@ -84,6 +101,7 @@ def _decay(learning_rate: Any, weight_decay: float | None) -> Any:
     return optax.add_decayed_weights(-learning_rate * weight_decay) if weight_decay else optax.identity()
 
 
+@_constructor
 def SGD(
     learning_rate: Any = 0.01,
     momentum: float = 0.0,
@@ -126,6 +144,7 @@ def SGD(
     )  # fmt: skip
 
 
+@_constructor
 def RMSprop(
     learning_rate: Any = 0.001,
     rho: float = 0.9,
@@ -169,6 +188,7 @@ def RMSprop(
     )  # fmt: skip
 
 
+@_constructor
 def Adam(
     learning_rate: Any = 0.001,
     beta_1: float = 0.9,

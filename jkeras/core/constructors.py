@@ -10,8 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jkeras.core.arguments import bind
 from jkeras.core.context import Context
-from jkeras.core.errors import nearest
 from jkeras.core.layer import COMPUTE_DTYPES, Definition, Layer, Params, State
 from jkeras.core.shapes import spec
 from jkeras.core.symbolic import Call, SymbolicTensor
@@ -49,16 +49,7 @@ def layer(constructor: Callable[..., Any]) -> Callable[..., Layer]:
     @functools.wraps(constructor)
     def make(*args: Any, **kwargs: Any) -> Layer:
         common = {name: kwargs.pop(name) for name in _COMMON if name in kwargs and name not in names}
-        for name in kwargs:
-            if name not in names:
-                raise TypeError(
-                    f"{kind} takes no argument {name!r}.{nearest(name, (*names, *_COMMON))} It takes {', '.join(names)}."
-                )
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{kind}{signature}: {error}.") from None
-        bound.apply_defaults()
+        bound = bind(kind, signature, args, kwargs, _COMMON)
         try:
             definition = constructor(*bound.args, **bound.kwargs)
         except (TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jkeras.core.arguments import bind
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import spell
 
@@ -31,14 +32,7 @@ def named(constructor: Callable[..., Callable[..., Any]]) -> Callable[..., Named
 
     @functools.wraps(constructor)
     def make(*args: Any, **kwargs: Any) -> Named:
-        for name in kwargs:
-            if name not in signature.parameters:
-                known = tuple(signature.parameters)
-                raise TypeError(
-                    f"{constructor.__name__} takes no argument {name!r}, only {', '.join(known)}.{nearest(name, known)}"
-                )
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
+        bound = bind(constructor.__name__, signature, args, kwargs)
         return Named(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
 
     return make

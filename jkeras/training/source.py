@@ -105,6 +105,7 @@ class Stream:
             raise DataError(f"{self._what} yielded no batch.")
 
     def _segment(self, item: Any) -> Segment:
+        item = tuple(item) if isinstance(item, list) else item  # data loaders yield lists
         batch = check(self._trainer, *unpack(item, self._what), what=f"{self._what}: ")
         n = count(batch)
         self._size = self._size or self._trainer.fixed_batch or n
