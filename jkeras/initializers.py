@@ -4,6 +4,7 @@ A constructor called with a ``seed`` draws the same numbers in every layer; with
 numbers come from its own key. A function of your own may also have Keras's form ``(shape, dtype)``.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,12 @@ _TABLE = table(
 )  # fmt: skip
 
 
+@functools.cache
+def _default(constructor: Callable[[], Initializer]) -> Initializer:
+    """Return one and the same function for a name, so that what was compiled for it is found again."""
+    return constructor()
+
+
 def get(identifier: Any) -> Initializer:
     """Return the initializer of a given name; a function or an array stands for itself, None for zeros.
 
@@ -138,12 +145,12 @@ def get(identifier: Any) -> Initializer:
       [1.0, 1.0]
     """
     if identifier is None:
-        return Zeros()
+        return _default(Zeros)
     if hasattr(identifier, "shape"):
         return Constant(identifier)
     found = look_up(identifier, _TABLE, "initializer")
     if found in _TABLE.values():
-        return found()
+        return _default(found)
     if not isinstance(found, Named) and next(iter(inspect.signature(found).parameters), None) == "shape":
         return lambda key, shape, dtype=jnp.float32: jnp.asarray(found(shape, dtype=dtype), dtype)
     return found

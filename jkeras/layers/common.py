@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jkeras import activations, initializers, regularizers
-from jkeras.core.context import Context, fold_in_name, is_masked
+from jkeras.core.compilation import jit_quickly
+from jkeras.core.context import Context, fold_in_name, is_masked, is_traced
 from jkeras.core.errors import ShapeError
 from jkeras.core.layer import PENALTY, ApplyFn, Definition, InitFn
 from jkeras.core.shapes import need_known, shape_of
@@ -62,7 +63,11 @@ def need_ndim(x: Any, axes: tuple[str, ...], at_least: bool = False) -> None:
 def weight(key: jax.Array, name: str, initializer: Any, shape: tuple[int, ...]) -> jax.Array:
     """Draw a float32 weight from the key that belongs to its name."""
     need_known(name, shape)
-    return initializers.get(initializer)(fold_in_name(key, name), shape, jnp.float32)
+    function, own = initializers.get(initializer), fold_in_name(key, name)
+    return function(own, shape, jnp.float32) if is_traced(own) else _draw(function, own, tuple(shape))
+
+
+_draw = jit_quickly(lambda function, key, shape: function(key, shape, jnp.float32), static_argnums=(0, 2))
 
 
 def no_weights(key: jax.Array, x: Any) -> tuple[dict, dict]:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jkeras.core.compilation import jit_quickly
 from jkeras.core.context import Context, unmask
 from jkeras.training.step import Batch, Trainer, TrainState, pick
 
@@ -54,10 +55,9 @@ class Engine:
         self.compilations = 0
         self.compile_seconds = 0.0
         self._programs: dict[Any, Callable[..., Any]] = {}
-        self.results = self._timed(jax.jit(trainer.objective.results))
-        self.copy = self._timed(jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)))
-        order = jax.jit(lambda state, n, total: jnp.pad(trainer.order(state, n), (0, total - n)), static_argnums=(1, 2))
-        self.order = self._timed(order)
+        self.results = self._timed(jit_quickly(trainer.objective.results))
+        self.copy = self._timed(jit_quickly(lambda tree: jax.tree.map(jnp.copy, tree)))
+        self._lots = self._timed(jit_quickly(trainer.lots, static_argnums=(1,)))
         self._empty: Any = None
         self.predict = jax.jit(self._predict)
 
@@ -82,6 +82,16 @@ class Engine:
         jax.eval_shape(
             lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
         )
+
+    def order(self, state: TrainState, n: int, total: int) -> jax.Array:
+        """Return the order of an epoch, filled up with 0 to ``total``; the same numbers as ``trainer.order``.
+
+        The lots are sorted on the host, several times as fast as XLA sorts on a CPU: a lot and its example's number make one
+        number of 64 bits, so that equal lots stay in order.
+        """
+        numbered = np.asarray(self._lots(state, n)).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
+        order = (np.sort(numbered) & np.uint64(0xFFFFFFFF)).astype(np.int32)
+        return jnp.asarray(np.pad(order, (0, total - n)))
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Count a function's first call, nearly all of it compilation, as such."""

@@ -164,14 +164,17 @@ class Trainer:
                 raise ValueError(f"targets: nothing was given for output {name!r}, which has a loss or a metric.")
         return jax.tree.map(jnp.asarray, Batch(inputs, {n: targets[n] for n in wanted}, weights))
 
-    def order(self, state: TrainState, n: int) -> jax.Array:
-        """Draw the order ``(n,)`` of the examples for an epoch that begins at this state.
+    def lots(self, state: TrainState, n: int) -> jax.Array:
+        """Draw a lot ``(n,)`` uint32 for each example, for an epoch that begins at this state."""
+        return jax.random.bits(jax.random.fold_in(jax.random.fold_in(state.key, _SHUFFLE), state.step), (n,))
 
-        One sort of 32 random bits an example: several times as fast as ``jax.random.permutation``, which sorts again in case
-        two examples drew the same bits; here such a pair, rare below a hundred thousand examples, keeps its order.
+    def order(self, state: TrainState, n: int) -> jax.Array:
+        """Return the examples ``(n,)`` in the order of their lots.
+
+        One sort; ``jax.random.permutation`` takes several in case two lots are equal. Here such a pair, rare below a hundred
+        thousand examples, keeps its order.
         """
-        key = jax.random.fold_in(jax.random.fold_in(state.key, _SHUFFLE), state.step)
-        return jnp.argsort(jax.random.bits(key, (n,)), stable=True).astype(jnp.int32)
+        return jnp.argsort(self.lots(state, n), stable=True).astype(jnp.int32)
 
     def loop(
         self,
