@@ -197,7 +197,7 @@ def from_program(program: Program, kind: str, name: str | None = None) -> Layer:
     def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         opened: dict[int, Any] = {}
         outputs, state = evaluate(program, groups, params, state, x, ctx, opened)
-        flat = iter([opened.get(slot, y) for slot, y in zip(slots, _outputs_of(outputs), strict=True)])
+        flat = iter([_reopened(opened.get(slot), y) for slot, y in zip(slots, _outputs_of(outputs), strict=True)])
         return map_nest(lambda _: next(flat), program.outputs), state
 
     slots = flatten(program.outputs)
@@ -224,6 +224,14 @@ def from_program(program: Program, kind: str, name: str | None = None) -> Layer:
         if layer.held.name is None:
             layer.held.name = label
     return made
+
+
+def _reopened(z: Any, y: Any) -> Any:
+    """Return what came before an output's closing activation, with the output's mask; the output itself where nothing did."""
+    if z is None:
+        return y
+    value = z.value if is_masked(z) else z
+    return Masked(value, y.mask) if is_masked(y) else value
 
 
 def _outputs_of(tree: Any) -> list[Any]:

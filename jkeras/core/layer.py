@@ -59,6 +59,7 @@ class Definition:
       arguments: the keyword arguments that a call may have, read from ``ctx.arguments``.
       linear: like ``apply``, but without the closing activation: ``apply`` is ``closing`` of ``linear``.
       closing: that activation, a function; for several outputs a tuple with None where nothing closes one.
+      transient: names of state entries that are no weights: not in ``get_weights``, and zeros after ``reset_state``.
       program: the steps inside, for a model.
       infer: output specs from input specs, where ``jax.eval_shape`` of ``apply`` is not the way (models).
       stem: what automatic names are made of; None: the constructor's name.
@@ -71,6 +72,7 @@ class Definition:
     arguments: tuple[str, ...] = ()
     linear: ApplyFn | None = None
     closing: Any = None
+    transient: tuple[str, ...] = ()
     program: Any = None
     infer: Callable[[Any], Any] | None = None
     stem: str | None = None
@@ -157,7 +159,7 @@ class Layer:
         """
         params, state = self.definition.init(key, jax.tree.map(spec_of, x_spec))
         if not self.definition.children:
-            self.held.record(x_spec, params, state)
+            self.held.record(x_spec, params, state, self.definition.transient)
         if self.dtype is not None:
             params = cast_floats(params, _VARIABLE_DTYPES.get(self.dtype, self.dtype))
         for paths in self.shared:
@@ -308,6 +310,10 @@ class Layer:
     def set_weights(self, weights: Any) -> None:
         """Replace its arrays by arrays of the same shapes, in Keras's order."""
         variables.set_weights(self, weights)
+
+    def reset_state(self) -> None:
+        """Forget what a stateful layer carries from batch to batch."""
+        variables.reset(self)
 
     def count_params(self) -> int:
         """Count the numbers that it holds, trained or not."""

@@ -38,11 +38,11 @@ class Held:
         self.trainable = trainable
         self.shell: Any = None
 
-    def record(self, x_spec: Any, params: Any, state: Any) -> None:
+    def record(self, x_spec: Any, params: Any, state: Any, transient: tuple[str, ...]) -> None:
         """Remember what ``init`` was asked for and in which order it made its arrays."""
         if self.spec is None:
             self.spec = x_spec
-        self.order = (paths(params), [path for path in paths(state) if path[-1:] != ("penalty",)])
+        self.order = (paths(params), [path for path in paths(state) if path[0] not in transient])
 
 
 def get_in(tree: Any, path: tuple[str, ...]) -> Any:
@@ -101,6 +101,14 @@ def fill(layer: Any, key: jax.Array, spec: Any) -> None:
     for path, leaf in layer.owned:
         if leaf.held.params is None:
             leaf.held.params, leaf.held.state = get_in(params, path), get_in(state, path)
+
+
+def reset(layer: Any) -> None:
+    """Set what layers carry from batch to batch, which is no weight, back to zeros."""
+    for _, leaf in layer.owned:
+        carried = {name: array for name, array in (leaf.held.state or {}).items() if name in leaf.definition.transient}
+        if carried:
+            leaf.held.state = {**leaf.held.state, **jax.tree.map(jax.numpy.zeros_like, carried)}
 
 
 class _Seeds:

@@ -107,4 +107,7 @@ def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
         total = sum(penalty(leaf) / leaf.shape[0] for leaf in leaves)
         return y, {**state, PENALTY: jnp.asarray(total, jnp.float32)}
 
-    return dataclasses.replace(definition, init=init, apply=apply, couples="always", linear=None, closing=None)
+    transient = (*definition.transient, PENALTY)
+    return dataclasses.replace(
+        definition, init=init, apply=apply, couples="always", linear=None, closing=None, transient=transient
+    )

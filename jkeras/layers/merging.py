@@ -55,8 +55,8 @@ def _aligned(xs: list[Any]) -> list[Any]:
 def Concatenate(axis: int = -1) -> Definition:
     """Join inputs along one axis.
 
-    Shapes: a list of shapes equal but for ``axis``, whose sizes add up. Params: none. Masks are joined along time, and meet
-    (valid in all) along other axes; an input without a mask counts as valid throughout.
+    Shapes: a list of shapes equal but for ``axis``, whose sizes add up. Params: none. Masks are joined along time; along
+    features a step is valid if it is valid in any input. An input without a mask counts as valid throughout. As in Keras.
 
     Args:
       axis: along which to join; not the batch axis.
@@ -93,7 +93,7 @@ def _joined_mask(xs: list[Any], masks: tuple, axis: int) -> Any:
         return None
     ndim = known[0].ndim
     if axis >= ndim:
-        return functools.reduce(jnp.logical_and, known)
+        return functools.reduce(jnp.logical_or, known) if len(known) == len(xs) else None
     return jnp.concatenate([jnp.ones(x.shape[:ndim], bool) if m is None else m for x, m in zip(xs, masks, strict=True)], axis)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jkeras.core import Definition, Masked, layer
@@ -52,7 +53,7 @@ def MaxPooling1D(pool_size: Any = 2, strides: Any = None, padding: str = "valid"
             y = lax.slice_in_dim(x, 0, whole * size, axis=1).reshape(x.shape[0], whole, size, x.shape[2]).max(axis=2)
         else:
             lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
-            y = lax.reduce_window(x, jnp.asarray(lowest, x.dtype), lax.max, (1, size, 1), (1, stride, 1), padding.upper())
+            y = lax.reduce_window(x, np.asarray(lowest, x.dtype), lax.max, (1, size, 1), (1, stride, 1), padding.upper())
         return Masked(jnp.swapaxes(y, 1, 2) if channels_first else y, None)  # (batch, time', channels)
 
     return stateless(pool)

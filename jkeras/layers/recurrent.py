@@ -72,7 +72,8 @@ def LSTM(
       return_sequences: whether the output of every step is returned.
       return_state: whether the last h and c are returned too.
       go_backwards: whether time runs from the last step to the first; outputs come in the order of processing.
-      stateful: whether each batch starts from the state in which the last one ended; needs a fixed batch size.
+      stateful: whether each batch starts from the state in which the last one ended, until ``reset_state()``; needs a fixed
+        batch size.
       unroll: whether the loop is written out; faster for very short sequences, slower to compile.
       use_cudnn: accepted for Keras's sake; ``"auto"`` and False are the same here.
 
@@ -136,8 +137,14 @@ def LSTM(
         y = Masked(hs, ctx.mask) if return_sequences else Masked(h, None)
         return ([y, Masked(h, None), Masked(c, None)] if return_state else y), state
 
-    couples = "always" if stateful else "never"
-    return penalised(Definition(init, apply, couples=couples, arguments=("initial_state",)), activity_regularizer)
+    definition = Definition(
+        init,
+        apply,
+        couples="always" if stateful else "never",
+        arguments=("initial_state",),
+        transient=("hidden", "cell") if stateful else (),
+    )
+    return penalised(definition, activity_regularizer)
 
 
 def _bias(key: Any, units: int, initializer: Any, unit_forget_bias: bool) -> jax.Array:

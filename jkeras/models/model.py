@@ -186,6 +186,10 @@ class Model(TrainingMethods):
         self._fill()
         variables.set_weights(self.layer, weights)
 
+    def reset_states(self) -> None:
+        """Forget what stateful layers carry from batch to batch."""
+        variables.reset(self.layer)
+
     @property
     def weights(self) -> list[jax.Array]:
         """All arrays, in Keras's order."""
