@@ -18,7 +18,6 @@ from jax.nn import (
     log_sigmoid,
     log_softmax,
     mish,
-    relu,
     relu6,
     selu,
     sigmoid,
@@ -42,6 +41,14 @@ def linear(x: Any) -> Any:
 def exponential(x: Any) -> Any:
     r"""Return :math:`e^x`."""
     return jnp.exp(x)
+
+
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+    """Return x above ``threshold``, at most ``max_value``, and ``negative_slope * (x - threshold)`` elsewhere."""
+    if negative_slope == 0 and max_value is None and threshold == 0:
+        return jax.nn.relu(x)
+    kept = jnp.where(x > threshold, x, negative_slope * (x - threshold))
+    return kept if max_value is None else jnp.minimum(kept, max_value)
 
 
 def softsign(x: Any) -> Any:
@@ -78,6 +85,9 @@ def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """Return x where it exceeds ``threshold`` and ``default_value`` elsewhere."""
     return jnp.where(x > threshold, x, default_value)
 
+
+hard_swish = hard_silu
+swish = silu
 
 _TABLE: dict[str, Callable[..., Any]] = {
     "celu": celu,
@@ -127,7 +137,36 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 
 __all__ = [
-    "celu", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
-    "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax",
-    "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh", "tanh_shrink", "threshold",
-]  # fmt: skip
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]

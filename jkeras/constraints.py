@@ -54,6 +54,11 @@ def MinMaxNorm(min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0
     return project
 
 
+max_norm = MaxNorm
+min_max_norm = MinMaxNorm
+non_neg = NonNeg
+unit_norm = UnitNorm
+
 _TABLE = table(MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
 
 
@@ -70,4 +75,4 @@ def get(identifier: Any) -> Constraint | None:
     return found() if found in _TABLE.values() else found
 
 
-__all__ = ["MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+__all__ = ["MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "max_norm", "min_max_norm", "non_neg", "unit_norm"]

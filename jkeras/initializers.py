@@ -24,6 +24,19 @@ def _seeded(function: Initializer, seed: int | None) -> Initializer:
     return lambda key, shape, dtype=jnp.float32: function(jax.random.key(seed), shape, dtype)
 
 
+def _scaled(scale: float, mode: str, distribution: str) -> Initializer:
+    """Return JAX's variance scaling, extended to vectors, whose two fans are their length, as in Keras."""
+
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        if len(shape) > 1:
+            return jni.variance_scaling(scale, mode, distribution)(key, shape, dtype)  # type: ignore[arg-type]
+        n = shape[0] if shape else 1
+        column = jni.variance_scaling(scale, "fan_in", distribution)(key, (n, 1), dtype)  # type: ignore[arg-type]
+        return column.reshape(shape)
+
+    return draw
+
+
 @named
 def VarianceScaling(
     scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None
@@ -34,43 +47,45 @@ def VarianceScaling(
     ``"untruncated_normal"`` or ``"uniform"``. A convolution's fans count its receptive field.
     """
     spelled = {"untruncated_normal": "normal"}.get(distribution, distribution)
-    return _seeded(jni.variance_scaling(scale, mode, spelled), seed)  # type: ignore[arg-type]
+    if mode not in ("fan_in", "fan_out", "fan_avg"):
+        raise ValueError(f"mode must be 'fan_in', 'fan_out' or 'fan_avg', but got {mode!r}.")
+    return _seeded(_scaled(scale, mode, spelled), seed)
 
 
 @named
 def GlorotUniform(seed: int | None = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / (\text{fan in} + \text{fan out})}` (Glorot and Bengio, 2010)."""
-    return _seeded(jni.glorot_uniform(), seed)
+    return _seeded(_scaled(1.0, "fan_avg", "uniform"), seed)
 
 
 @named
 def GlorotNormal(seed: int | None = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`2 / (\text{fan in} + \text{fan out})` (Glorot and Bengio, 2010)."""
-    return _seeded(jni.glorot_normal(), seed)
+    return _seeded(_scaled(1.0, "fan_avg", "truncated_normal"), seed)
 
 
 @named
 def HeUniform(seed: int | None = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / \text{fan in}}` (He et al., arXiv:1502.01852)."""
-    return _seeded(jni.he_uniform(), seed)
+    return _seeded(_scaled(2.0, "fan_in", "uniform"), seed)
 
 
 @named
 def HeNormal(seed: int | None = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`2 / \text{fan in}` (He et al., arXiv:1502.01852)."""
-    return _seeded(jni.he_normal(), seed)
+    return _seeded(_scaled(2.0, "fan_in", "truncated_normal"), seed)
 
 
 @named
 def LecunUniform(seed: int | None = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{3 / \text{fan in}}` (LeCun et al., 1998)."""
-    return _seeded(jni.lecun_uniform(), seed)
+    return _seeded(_scaled(1.0, "fan_in", "uniform"), seed)
 
 
 @named
 def LecunNormal(seed: int | None = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`1 / \text{fan in}` (LeCun et al., 1998)."""
-    return _seeded(jni.lecun_normal(), seed)
+    return _seeded(_scaled(1.0, "fan_in", "truncated_normal"), seed)
 
 
 @named
@@ -121,6 +136,23 @@ def Identity(gain: float = 1.0) -> Initializer:
     return lambda key, shape, dtype=jnp.float32: gain * jnp.eye(*shape, dtype=dtype)
 
 
+# Keras's lower-case spellings
+constant = Constant
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = Identity
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+ones = Ones
+orthogonal = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+zeros = Zeros
+
 _TABLE = table(
     VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, RandomUniform, RandomNormal,
     TruncatedNormal, Orthogonal, Zeros, Ones, Constant, Identity,
@@ -157,6 +189,35 @@ def get(identifier: Any) -> Initializer:
 
 
 __all__ = [
-    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones",
-    "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "get",
-]  # fmt: skip
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]

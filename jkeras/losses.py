@@ -215,6 +215,9 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
 
 
 def _like(targets: Any, outputs: Any) -> Any:
+    """Return targets as real numbers, if they have the shape of the outputs; NumPy's rules would broadcast them."""
+    if targets.shape != outputs.shape:
+        raise ShapeError(f"targets of shape {shape_of(targets)} do not have the shape of the outputs, {shape_of(outputs)}.")
     return targets.astype(jnp.result_type(outputs.dtype, jnp.float32))
 
 

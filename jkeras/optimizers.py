@@ -90,6 +90,8 @@ def _common(
 def _checked_rate(kind: str, learning_rate: Any) -> Any:
     if callable(learning_rate):
         return learning_rate
+    if getattr(learning_rate, "shape", None) == ():
+        learning_rate = learning_rate.item()
     is_number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
     if not is_number or not 0 <= float(learning_rate) < float("inf"):
         raise ValueError(f"{kind}: learning_rate must be a non-negative number or a schedule, but got {learning_rate!r}.")
@@ -260,8 +262,8 @@ def get(identifier: Any) -> Any:
         return identifier
     if isinstance(identifier, str) and identifier not in _TABLE and identifier.lower() in _TABLE:
         identifier = identifier.lower()
-    found = look_up(identifier, _TABLE, "optimizer")
-    if found in _TABLE.values():
+    found = look_up(identifier, _TABLE, "optimizer") if isinstance(identifier, str) else identifier
+    if callable(found) and found in _TABLE.values():
         return found()
     raise TypeError(f"An optimizer is a name, an object of jkeras.optimizers or an Optax transformation, but got {identifier!r}.")
 

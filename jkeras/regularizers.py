@@ -33,6 +33,10 @@ def L1L2(l1: float = 0.0, l2: float = 0.0) -> Regularizer:
     return lambda w: l1 * jnp.sum(jnp.abs(w)) + l2 * jnp.sum(jnp.square(w))
 
 
+l1 = L1
+l2 = L2
+l1_l2 = L1L2
+
 _TABLE = table(L1, L2, L1L2, l1=L1, l2=L2, l1_l2=L1L2)
 
 
@@ -49,4 +53,4 @@ def get(identifier: Any) -> Regularizer | None:
     return found() if found in _TABLE.values() else found
 
 
-__all__ = ["L1", "L1L2", "L2", "get"]
+__all__ = ["L1", "L1L2", "L2", "get", "l1", "l1_l2", "l2"]

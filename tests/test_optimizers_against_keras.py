@@ -183,7 +183,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one(misspelt, nearest):
         jkeras.optimizers.get(misspelt)
 
 
-@pytest.mark.parametrize("wrong", [None, 3, 0.01, ["adam"], lambda x: x, object()], ids=str)
+@pytest.mark.parametrize("wrong", [None, 3, 0.01, ["adam"], lambda x: x, object()], ids=lambda v: type(v).__name__)
 def test_what_is_no_optimizer_is_refused(wrong):
     with pytest.raises(TypeError, match="optimizer"):
         jkeras.optimizers.get(wrong)
@@ -215,7 +215,9 @@ def test_a_momentum_out_of_range_is_refused(momentum):
         jkeras.optimizers.SGD(momentum=momentum)
 
 
-@pytest.mark.parametrize("rate", [np.float32(0.05), np.float64(0.05), jnp.float32(0.05), np.array(0.05)], ids=repr)
+@pytest.mark.parametrize(
+    "rate", [np.float32(0.05), np.float64(0.05), jnp.float32(0.05), np.array(0.05)], ids=lambda v: type(v).__name__
+)
 def test_a_learning_rate_may_be_any_kind_of_number(rate, start, gradients):
     assert_same_path(jkeras.optimizers.SGD(rate), keras.optimizers.SGD(0.05), start, gradients)
 

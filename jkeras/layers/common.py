@@ -107,7 +107,5 @@ def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
         total = sum(penalty(leaf) / leaf.shape[0] for leaf in leaves)
         return y, {**state, PENALTY: jnp.asarray(total, jnp.float32)}
 
-    transient = (*definition.transient, PENALTY)
-    return dataclasses.replace(
-        definition, init=init, apply=apply, couples="always", linear=None, closing=None, transient=transient
-    )
+    changes: dict[str, Any] = {"init": init, "apply": apply, "couples": "always", "linear": None, "closing": None}
+    return dataclasses.replace(definition, **changes, transient=(*definition.transient, PENALTY))

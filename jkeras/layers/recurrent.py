@@ -53,7 +53,7 @@ def LSTM(
     with :math:`a` the ``activation`` and :math:`\sigma` the ``recurrent_activation``.
 
     Shapes: ``(batch, time, features)`` to ``(batch, units)``, or ``(batch, time, units)`` with ``return_sequences``; with
-    ``return_state`` a list of that, h and c, each ``(batch, units)``. Params: ``kernel`` (features, 4 units),
+    ``return_state`` a tuple of that, h and c, each ``(batch, units)``. Params: ``kernel`` (features, 4 units),
     ``recurrent_kernel`` (units, 4 units), ``bias`` (4 units,), gates in the order i, f, g, o.
 
     At a masked step output and state stay what they were. A mask passes through with ``return_sequences`` and ends without.
@@ -135,7 +135,7 @@ def LSTM(
         if return_sequences:
             hs = (jnp.flip(hs, 0) if go_backwards else hs).swapaxes(0, 1)  # (batch, time, units)
         y = Masked(hs, ctx.mask) if return_sequences else Masked(h, None)
-        return ([y, Masked(h, None), Masked(c, None)] if return_state else y), state
+        return ((y, Masked(h, None), Masked(c, None)) if return_state else y), state
 
     definition = Definition(
         init,

@@ -65,7 +65,11 @@ def TimeDistributed(layer: Any) -> Definition:
 
             def split(leaf: Any) -> Any:
                 value = leaf.value if is_masked(leaf) else leaf
-                return Masked(value.reshape(*first.shape[:2], *value.shape[1:]), ctx.mask)
+                value = value.reshape(*first.shape[:2], *value.shape[1:])
+                mask = ctx.mask
+                if mask is not None and (value.ndim <= mask.ndim or value.shape[: mask.ndim] != mask.shape):
+                    mask = mask.any(axis=tuple(range(2, mask.ndim)))  # a step is valid if any part of it is
+                return Masked(value, mask)
 
             return jax.tree.map(split, y, is_leaf=is_masked), ({"layer": inside} if inside else {})
 
