@@ -1,7 +1,8 @@
 """A model with two inputs, a text and a question, fed by list and by dictionary of names.
 
 The data are generated: most words of a text come from one of ten subjects, most words of a question from one of five kinds, and
-the answer, one of fifty, depends on both. Look at the two trainings: the same numbers, whichever way the inputs are given.
+the answer, one of fifty, depends on both. Look at the two trainings, which give the same numbers whichever way the inputs are
+fed, and at the accuracy on new questions once training has gone on.
 """
 
 import jax
@@ -23,6 +24,14 @@ def words(rng: np.random.Generator, topics: np.ndarray, length: int, vocabulary:
     return np.where(rng.random((len(topics), length)) < 0.7, from_topic, from_any)
 
 
+def make(rng: np.random.Generator, count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Generate texts (count, 30) with questions (count, 10), and their answers (count, ANSWERS)."""
+    subject, kind = rng.integers(0, SUBJECTS, count), rng.integers(0, KINDS, count)
+    text = words(rng, subject, 30, TEXT_WORDS, SUBJECTS)
+    question = words(rng, kind, 10, QUESTION_WORDS, KINDS)
+    return {"text": text, "question": question}, to_categorical(subject * KINDS + kind, ANSWERS)
+
+
 def build() -> Model:
     """Encode both inputs, each by an LSTM, and choose an answer from both codes together."""
     text_input = Input(shape=(None,), dtype="int32", name="text")
@@ -39,23 +48,24 @@ def build() -> Model:
 def main():
     print("Device:", jax.devices()[0])
     rng = np.random.default_rng(0)
-    subject, kind = rng.integers(0, SUBJECTS, 4000), rng.integers(0, KINDS, 4000)
-    text = words(rng, subject, 30, TEXT_WORDS, SUBJECTS)  # (4000, 30)
-    question = words(rng, kind, 10, QUESTION_WORDS, KINDS)  # (4000, 10)
-    answers = to_categorical(subject * KINDS + kind, ANSWERS)  # (4000, 50)
+    named, answers = make(rng, 4000)
+    new, new_answers = make(rng, 500)
 
     by_list, by_name = build(), build()
     by_list.summary()
     print("Fed by list:")
-    first = by_list.fit([text, question], answers, epochs=12, batch_size=64, validation_split=0.1, verbose=2)
+    first = by_list.fit([named["text"], named["question"]], answers, epochs=3, batch_size=64, verbose=2).history
     print("Fed by dictionary:")
-    second = by_name.fit({"question": question, "text": text}, answers, epochs=12, batch_size=64, validation_split=0.1, verbose=2)
-    assert first.history == second.history, "both forms must train the same model"
+    second = by_name.fit(named, answers, epochs=3, batch_size=64, verbose=2).history
+    assert first == second, "both forms must train the same model"
     print("The same losses and accuracies: True")
 
-    short = {"text": text[:3, :20], "question": question[:3, :7]}  # any lengths will do
-    print("Answers to three shorter questions:", by_name.predict(short, verbose=0).argmax(axis=1), "right:", answers[:3].argmax(1))
-    print(f"Validation accuracy: {second.history['val_acc'][-1]:.1%}; a guess would be right in 2.0%.")
+    by_name.fit(named, answers, initial_epoch=3, epochs=15, batch_size=64, verbose=2)
+    loss, accuracy = by_name.evaluate(new, new_answers, verbose=0)
+    short = {"question": new["question"][:5, :7], "text": new["text"][:5, :20]}  # sequences of any length will do
+    chosen = by_name.predict(short, verbose=0).argmax(axis=1)
+    print("Answers to five shorter questions:", chosen, "of which right:", chosen == new_answers[:5].argmax(axis=1))
+    print(f"On 500 new questions: loss {loss:.3f}, accuracy {accuracy:.1%}; a guess is right once in fifty.")
 
 
 if __name__ == "__main__":

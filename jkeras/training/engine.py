@@ -55,6 +55,7 @@ class Engine:
         self.compilations = 0
         self.compile_seconds = 0.0
         self._programs: dict[Any, Callable[..., Any]] = {}
+        self._checked: set[Any] = set()
         self.results = self._timed(jit_quickly(trainer.objective.results))
         self.copy = self._timed(jit_quickly(lambda tree: jax.tree.map(jnp.copy, tree)))
         self._lots = self._timed(jit_quickly(trainer.lots, static_argnums=(1,)))
@@ -76,12 +77,16 @@ class Engine:
 
     def check_batch(self, batch: Batch) -> None:
         """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
+        known = _signature(batch)
+        if known in self._checked:
+            return
         rows = self.trainer.fixed_batch
         specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
         params, state = jax.eval_shape(lambda: self.trainer.layer.init(jax.random.key(0), self.trainer.input_spec))
         jax.eval_shape(
             lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
         )
+        self._checked.add(known)
 
     def order(self, state: TrainState, n: int, total: int) -> jax.Array:
         """Return the order of an epoch, filled up with 0 to ``total``; the same numbers as ``trainer.order``.
@@ -114,8 +119,9 @@ class Engine:
             self._empty = jax.device_get(self.trainer.objective.empty())
         return self._empty
 
-    def _predict(self, params: Any, state: Any, x: Any, key: Any) -> Any:
-        y, state = self.trainer.layer.apply(params, state, x, Context(key=key, frozen=self.trainer.frozen))
+    def _predict(self, params: Any, state: Any, x: Any, key: Any, i: Any) -> Any:
+        ctx = Context(key=jax.random.fold_in(key, i), frozen=self.trainer.frozen)
+        y, state = self.trainer.layer.apply(params, state, x, ctx)
         return unmask(y), state
 
     def _stretch(self, kind: str, advance: Callable[..., Any], segment: Segment, like: Any, donate: bool) -> Callable[..., Any]:

@@ -122,14 +122,17 @@ def run_predictions(
     batch_size = fixed or batch_size or 32
     pads = trainer.layer.definition.couples != "always"
     pieces, sizes = [], []
-    show.begin(0, 1, steps)
+    arrays = x if is_stream(x) else check_inputs(trainer.program, x)
+    available = None if is_stream(x) else -(-count(arrays) // batch_size)
+    show.begin(0, 1, available if steps is None else steps)
     try:
-        for n, rows in _batches(trainer, x, batch_size, steps):
+        for n, rows in _batches(trainer, arrays, batch_size, steps):
             padded = fill_up(rows, fixed or bucket(n, batch_size)) if pads and n < batch_size else rows
-            y, state = engine.predict(params, state, padded, jax.random.fold_in(key, len(sizes)))
+            y, state = engine.predict(params, state, padded, key, np.int32(len(sizes)))
             pieces.append(y)
             sizes.append(n)
-            show.update(len(sizes), {})
+            if show.is_live and len(sizes) % 50 == 0:  # drawing costs more than a small step
+                show.update(len(sizes), {})
         host = [jax.tree.map(lambda a, n=n: np.asarray(a)[:n], y) for y, n in zip(pieces, sizes, strict=True)]
         outputs = jax.tree.map(lambda *parts: parts[0] if len(parts) == 1 else np.concatenate(parts), *host)
         show.end(len(sizes), {}, 0.0)
@@ -147,10 +150,8 @@ def _batches(trainer: Any, x: Any, batch_size: int, steps: int | None) -> Any:
             rows = check_inputs(trainer.program, unpack(item, "the data")[0])
             yield count(rows), rows
         return
-    arrays = check_inputs(trainer.program, x)
-    n = count(arrays)
-    for i, start in enumerate(range(0, n, batch_size)):
+    for i, start in enumerate(range(0, count(x), batch_size)):
         if i == steps:
             return
-        rows = {name: a[start : start + batch_size] for name, a in arrays.items()}
+        rows = {name: array[start : start + batch_size] for name, array in x.items()}
         yield count(rows), rows

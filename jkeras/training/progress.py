@@ -105,7 +105,8 @@ class Bar(Lines):
             TextColumn("{task.fields[logs]}"),
         )
         self._live = Progress(*columns, console=self._console, transient=True)
-        self._task = self._live.add_task(self._prefix.rstrip(" -"), total=steps, logs="compiling or starting ...")
+        title = self._prefix.rstrip(" -") or "Running"
+        self._task = self._live.add_task(title, total=steps, logs="compiling or starting ...")
         self._live.start()
 
     def update(self, step: int, logs: Mapping[str, Any]) -> None:
@@ -116,7 +117,7 @@ class Bar(Lines):
     def end(self, steps: int, logs: Mapping[str, Any], compiling: float) -> None:
         """Replace the bar by the epoch's line."""
         self.close()
-        self._console.print(self._prefix + self.line(steps, logs, compiling), highlight=False)
+        self._console.print(self._prefix + self.line(steps, logs, compiling), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away."""
