@@ -7,7 +7,6 @@ from eight random keys at once. Look at the accuracies on the held-out images, a
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -55,8 +54,8 @@ def train_many(model, train: tuple, test: tuple) -> tuple[np.ndarray, float]:
     seconds = (time.perf_counter() - started) / (EPOCHS - 1)
     images, labels = test
     probabilities, _ = jax.vmap(apply, in_axes=(0, 0, None))(states.params, states.state, images)  # (copies, images, 10)
-    each = np.asarray(jnp.mean(probabilities.argmax(-1) == labels, axis=1))
-    together = float(jnp.mean(probabilities.mean(0).argmax(-1) == labels))
+    each = np.mean(probabilities.argmax(-1) == labels, axis=1)
+    together = float(np.mean(probabilities.mean(0).argmax(-1) == labels))
     right = ", ".join(f"{a:.1%}" for a in each)
     print(f"{COPIES} models, vmap: {right} right, {1000 * seconds:.1f} ms per epoch of all.\n")
     return each, together

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import pytest
 import jkeras
 from jkeras import layers
 from jkeras.callbacks import Callback
+from jkeras.training.engine import Engine
 
 N, BATCH = 16, 4
 STEPS = N // BATCH
@@ -75,34 +77,25 @@ def entry(array, place, value, dtype=None):
 INPUTS = {  # name of the fault: inputs, and what the message must say
     "too wide": ({**X, "size": np.ones((N, 4))}, r"'size' must have shape \(16, 3\), but got \(16, 4\)"),
     "a rank too high": ({**X, "size": SIZE[..., None]}, r"'size'.*\(16, 3\).*\(16, 3, 1\)"),
-    "a rank too low": ({**X, "size": SIZE[:, 0]}, r"'size'.*\(16, 3\).*\(16,\)"),
     "a misspelt key": ({"word": WORDS, "size": SIZE}, "'word'.*Did you mean 'words'"),
     "a key too many": ({**X, "sizes": SIZE}, "'sizes'.*Did you mean 'size'"),
     "a missing key": ({"words": WORDS}, "'size'"),
     "a list too short": ([WORDS], "words.*size"),
-    "a list too long": ([WORDS, SIZE, SIZE], "words.*size"),
-    "one array for two inputs": (SIZE, "words.*size"),
     "fewer rows in one": ({**X, "size": SIZE[:-1]}, "15 of.*size"),
     "no rows": ({"words": WORDS[:0], "size": SIZE[:0]}, "no examples|0 of input"),
     "strings": ({**X, "size": np.full((N, 3), "1.0")}, "'size' must hold numbers"),
-    "objects": ({**X, "size": np.full((N, 3), None)}, "'size' must hold numbers"),
-    "complex numbers": ({**X, "size": SIZE + 1j}, "'size' must hold numbers"),
     "a masked array": ({**X, "size": np.ma.masked_array(SIZE, SIZE > 0)}, "'size'.*mask"),
-    "None for one": ({**X, "size": None}, "'size'"),
     "None": (None, "inputs|input 'words'"),
     "a string": ("words", "str"),
     "a number": (3.0, "words.*size"),
     "an index too high": ({**X, "words": entry(WORDS, (2, 1), 7)}, r"'words'.*0 to 6.*\(2, 1\).*7"),
     "a negative index": ({**X, "words": entry(WORDS, (2, 1), -1)}, r"'words'.*0 to 6.*\(2, 1\).*-1"),
     "an index that is not whole": ({**X, "words": entry(WORDS, (2, 1), 0.5, float)}, "'words'.*0.5"),
-    "NaN for an index": ({**X, "words": entry(WORDS, (2, 1), np.nan, float)}, "'words'.*nan"),
 }
 TARGETS = {
     "none at all": (None, "targets are missing"),
     "none for one output": ({"kind": KIND}, "'price'"),
     "a misspelt key": ({"kinds": KIND, "price": PRICE}, "'kinds'.*Did you mean 'kind'"),
-    "a list too short": ([KIND], "kind.*price"),
-    "one array for two outputs": (KIND, "kind.*price"),
     "fewer rows": ({**Y, "price": PRICE[:-1]}, "15 of.*price"),
     "a class too high": ({**Y, "kind": entry(KIND, 3, 3)}, r"'kind'.*0 to 2.*\(3,\).*3"),
     "a negative class": ({**Y, "kind": entry(KIND, 3, -1)}, r"'kind'.*0 to 2.*\(3,\).*-1"),
@@ -117,9 +110,7 @@ WEIGHTS = {
     "fewer rows": (HALF[:-1], "15 of.*sample_weight"),
     "columns": (np.ones((N, 3)), r"sample.weight.*\(.*, 3\)"),
     "a misspelt key": ({"prise": HALF}, "'prise'.*Did you mean 'price'"),
-    "a list too long": ([HALF, HALF, HALF], "kind.*price"),
     "NaN": (entry(HALF, 3, np.nan), "finite"),
-    "strings": (np.full(N, "a"), "must hold numbers"),
 }
 METHODS = {
     "fit": lambda model, x, y, w: model.fit(x, y, sample_weight=w, **QUIET),
@@ -147,8 +138,6 @@ def test_bad_data_are_refused_by_name_and_change_nothing(fault, trained):
                 METHODS[method](trained, x, y, weight)
 
 
-# -- bad arguments ----------------------------------------------------------------------------------------------------
-
 ARGUMENTS = [
     *({"batch_size": wrong} for wrong in (0, -1, 2.5, "8", True)),
     *({"epochs": wrong} for wrong in (-1, 1.5, None, "2")),
@@ -158,17 +147,20 @@ ARGUMENTS = [
     *({"verbose": wrong} for wrong in (3, -1, "loud", None, 0.5)),
     *({name: 0, "validation_data": (X, Y)} for name in ("validation_batch_size", "validation_steps", "validation_freq")),
     *({"validation_data": wrong} for wrong in (3, (X,), (X, Y, HALF, HALF), ({"words": WORDS}, Y), (X, {**Y, "kind": KIND + 1}))),
+    {"validation_data": (X, {**Y, "price": np.tile(PRICE, 3)})},
     *({"class_weight": wrong} for wrong in ({0: 1.0}, 3, {"a": 1.0})),
 ]
 
 
 @pytest.mark.parametrize("wrong", ARGUMENTS, ids=lambda wrong: ", ".join(f"{k}={str(v)[:20]}" for k, v in wrong.items()))
 def test_bad_arguments_of_fit_are_refused_by_name_and_change_nothing(wrong, trained):
-    with unchanged(trained), pytest.raises(ValueError, match=next(iter(wrong))):
-        trained.fit(X, Y, **{**QUIET, **wrong})
+    with unchanged(trained):
+        for _ in range(2):  # what was checked once is checked again
+            with pytest.raises(ValueError, match=next(iter(wrong))):
+                trained.fit(X, Y, **{**QUIET, **wrong})
 
 
-@pytest.mark.parametrize("wrong", ["early", 3, object(), Callback, lambda epoch, logs: None], ids=str)
+@pytest.mark.parametrize("wrong", ["early", 3, object(), Callback, print], ids=lambda wrong: type(wrong).__name__)
 def test_bad_callbacks_are_refused_and_change_nothing(wrong, trained):
     with unchanged(trained):
         for given in (wrong, [wrong], [Callback(), wrong]):
@@ -178,16 +170,14 @@ def test_bad_callbacks_are_refused_and_change_nothing(wrong, trained):
 
 COMPILE = [
     ({"optimizer": "adm"}, "(?i)Did you mean 'adam'"),
-    ({"optimizer": 3}, "optimizer"),
     ({"loss": "mes"}, "Did you mean 'mse'"),
-    ({"loss": 3}, "loss"),
+    *(({name: 3}, name) for name in ("optimizer", "loss", "metrics", "weighted_metrics")),
     *(({"loss": ["mse"] * n}, f"loss.*{n} for 2.*kind.*price") for n in (1, 3)),
-    ({"loss": {"kind": "mse"}}, "loss.*'price'"),
     ({"loss": {**LOSSES, "prise": "mse"}}, "loss.*'prise'.*Did you mean 'price'"),
     ({"loss": jkeras.losses.MeanSquaredError(reduction="none")}, "reduction"),
     *(({"loss_weights": [1.0] * n}, f"loss_weights.*{n} for 2") for n in (1, 3)),
     *(({"loss_weights": wrong}, "loss_weights") for wrong in (2.0, ["a", "b"], [True, 1.0], [None, 1.0])),
-    ({"loss_weights": {"kind": 1.0}}, "loss_weights.*'price'"),
+    *(({name: {"kind": one}}, f"{name}.*'price'") for name, one in (("loss", "mse"), ("loss_weights", 1.0))),
     ({"loss_weights": {"kind": 1.0, "prise": 1.0}}, "loss_weights.*'prise'.*Did you mean 'price'"),
     ({"metrics": "accuracy"}, "metrics"),
     *(({"metrics": ["acc"] * n}, f"metrics.*{n} for 2") for n in (1, 3)),
@@ -198,7 +188,7 @@ COMPILE = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "message"), COMPILE, ids=str)
+@pytest.mark.parametrize(("wrong", "message"), COMPILE, ids=lambda case: str(case)[:40])
 def test_a_wrong_compile_is_refused_at_once_and_leaves_what_was_compiled(wrong, message, trained):
     before = trained.optimizer, trained.metrics_names, trained.evaluate(X, Y, N, verbose=0)
     with unchanged(trained):
@@ -207,28 +197,19 @@ def test_a_wrong_compile_is_refused_at_once_and_leaves_what_was_compiled(wrong, 
         assert (trained.optimizer, trained.metrics_names, trained.evaluate(X, Y, N, verbose=0)) == before
 
 
-# -- failures under way -----------------------------------------------------------------------------------------------
-
-
 class StopError(Exception):
     """What these tests raise in the middle of training."""
 
 
-class Failing(Callback):
-    """Raises an error in one of its methods, at its ``after``-th call."""
+def failing(method, after, error=StopError):
+    """Make a callback that raises in one of its methods, at its ``after``-th call."""
+    calls = itertools.count(1)
 
-    def __init__(self, method, after, error=StopError):
-        self.calls = 0
+    def call(*args):
+        if next(calls) == after:
+            raise error
 
-        def call(*args):
-            self.calls += 1
-            if self.calls == after:
-                raise error
-
-        if "batch" in method:  # fit looks at the class to see whether batches are watched
-            self.__class__ = type("FailingAtBatches", (Failing,), {method: lambda self, *args: call()})
-        else:
-            setattr(self, method, call)
+    return type("Failing", (Callback,), {method: call})()
 
 
 def replayed(model, start, steps, x=X, y=Y):
@@ -263,7 +244,7 @@ def test_an_error_in_a_callback_leaves_the_whole_steps_before_it(method, after, 
     start, prints = runs
     trained.hold(start)
     with pytest.raises(error):
-        trained.fit(X, Y, epochs=2, callbacks=[Failing(method, after, error)], **QUIET)
+        trained.fit(X, Y, epochs=2, callbacks=[failing(method, after, error)], **QUIET)
     assert fingerprint(trained) == prints[steps]
     with unchanged(trained):
         pass
@@ -300,18 +281,24 @@ def test_a_failing_validation_leaves_the_whole_epoch_before_it(trained, runs):
         trained.predict(batches(1, "raises"), verbose=0)
 
 
-def test_ctrl_c_leaves_exactly_the_whole_steps_before_it(trained, runs):
-    start, _ = runs
+@pytest.mark.parametrize("inside", [False, True], ids=["at any time", "inside a dispatch"])
+def test_ctrl_c_leaves_exactly_the_whole_steps_before_it(inside, trained, runs, monkeypatch):
+    def train(engine, segment, like):
+        program = compiled(engine, segment, like)
+        return lambda *args: (program(*args), os.kill(os.getpid(), signal.SIGINT))[0]  # computed, but not yet returned
+
+    start, compiled = runs[0], Engine.train
     trained.hold(start)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
     try:
-        timer.start()
+        monkeypatch.setattr(Engine, "train", train) if inside else timer.start()
         with pytest.raises(KeyboardInterrupt):
             trained.fit(X, Y, epochs=10**9, **QUIET)
     finally:
-        timer.join()
+        timer.join() if timer.ident else None
         signal.signal(signal.SIGINT, before)
+        monkeypatch.undo()
     interrupted, steps = fingerprint(trained), int(trained.train_state().step) - int(start.step)
     assert steps > 0
     assert replayed(trained, start, steps) == interrupted
@@ -354,12 +341,13 @@ def test_an_error_inside_a_compiled_step_leaves_whole_steps(failing_at, watched)
     model.compile("adam", loss, seed=0)
     model.fit(SIZE, PRICE, epochs=2, **QUIET)
     start = model.train_state()
-    callbacks = [Failing("on_train_batch_end", 10**9)] if watched else None
+    callbacks = [failing("on_train_batch_end", 10**9)] if watched else None
     loss.calls, loss.failing_at = 0, failing_at
     with pytest.raises(Exception, match="StopError"):
-        model.fit(SIZE, PRICE, epochs=2, callbacks=callbacks, **QUIET)
+        model.fit(SIZE, PRICE, epochs=3, callbacks=callbacks, **QUIET)
     steps, left = int(model.train_state().step) - int(start.step), fingerprint(model)
-    assert steps == failing_at - 1 if watched else 0 <= steps < failing_at
+    finished = failing_at - 1  # where several steps are one dispatch, at least the finished epochs
+    assert steps == finished if watched else finished // STEPS * STEPS <= steps <= finished
     loss.failing_at = None
     assert replayed(model, start, steps, SIZE, PRICE) == left
     assert np.isfinite(model.predict(SIZE, verbose=0)).all()
@@ -398,15 +386,14 @@ def test_predicting_sequences_of_another_length_leaves_the_state_of_the_optimize
     assert fingerprint(model) == before
 
 
-@pytest.mark.parametrize("wrong", [7, -1])
-def test_an_index_out_of_range_is_refused_in_a_nested_model_too(wrong):
+def test_an_index_out_of_range_is_refused_in_a_nested_model_too():
     words = jkeras.Input((4,), dtype="int32", name="words")
     inner = jkeras.Sequential([layers.Embedding(7, 2), layers.Flatten()])
     model = jkeras.Model(words, layers.Dense(1)(inner(words)))
     model.compile("adam", "mse")
     model.fit(WORDS, PRICE, **QUIET)
     before = fingerprint(model)
-    for call in (model.fit, model.evaluate, lambda x, y: model.predict(x)):
+    for call, wrong in itertools.product((model.fit, model.evaluate, lambda x, y: model.predict(x)), (7, -1)):
         with pytest.raises(ValueError, match=f"'words'.*0 to 6.*{wrong}"):
             call(entry(WORDS, (2, 1), wrong), PRICE)
     assert fingerprint(model) == before

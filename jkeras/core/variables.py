@@ -38,6 +38,10 @@ class Held:
         self.trainable = trainable
         self.shell: Any = None
 
+    def forget_call(self) -> None:
+        """Forget the shapes of the first call, while there are no arrays of these shapes."""
+        self.spec = self.specs = self.call = None
+
     def record(self, x_spec: Any, params: Any, state: Any, transient: tuple[str, ...]) -> None:
         """Remember what ``init`` was asked for and in which order it made its arrays."""
         if self.spec is None:

@@ -82,7 +82,7 @@ class Compiled:
         """Return everything that training changes, as one pytree of the arrays held now."""
         trainer = self.trainer
         params, state = self.params, self.state
-        if self._opt_state is None or self._opt_owner != (trainer.layer, trainer.frozen):
+        if self._opt_state is None or self._opt_owner != _owner(params, trainer):
             opt_state = trainer.start(params, state, jax.random.key(0)).opt_state
         else:
             opt_state = self._opt_state
@@ -92,7 +92,7 @@ class Compiled:
         """Hold another training state, whole."""
         trainer = self.trainer
         variables.write(self.layer, state.params, state.state)
-        self._opt_state, self._opt_owner, self._step = state.opt_state, (trainer.layer, trainer.frozen), state.step
+        self._opt_state, self._opt_owner, self._step = state.opt_state, _owner(state.params, trainer), state.step
 
     def compile(
         self,
@@ -174,3 +174,9 @@ class Compiled:
     def metrics_names(self) -> list[str]:
         """What the list returned by :meth:`evaluate` holds, in its order."""
         return self.engine().trainer.objective.log_names()
+
+
+def _owner(params: Any, trainer: Trainer) -> Any:
+    """Return what an optimizer's state must fit: which parameters there are, of which shapes, and which of them learn."""
+    leaves, structure = jax.tree.flatten(params)
+    return structure, tuple(leaf.shape for leaf in leaves), trainer.frozen

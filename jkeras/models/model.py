@@ -16,7 +16,7 @@ from jkeras.core.resolve import flatten, map_nest
 from jkeras.core.shapes import shape_of, spec_of
 from jkeras.core.symbolic import is_symbolic
 from jkeras.models.training import TrainingMethods
-from jkeras.training.data import check_inputs
+from jkeras.training.data import check_inputs, count
 
 
 class Model(TrainingMethods):
@@ -119,6 +119,8 @@ class Model(TrainingMethods):
             raise TypeError(f"Model {self.name!r} takes one input (an array, list or dictionary) and training=.")
         traced = is_traced(inputs)
         x = inputs if traced else check_inputs(self._program_for(inputs), inputs)
+        if not traced:
+            count(x)  # as many examples in each
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls) if training else None
         y, state = self.apply(self.params, self.state, x, bool(training), key)

@@ -116,6 +116,10 @@ class Sequential(Model):
             tensors.append(layer(tensors[-1]))
         self._rewired(self._chain, tensors)
 
+    def _is_unused(self) -> bool:
+        """Whether no layer holds arrays yet, so that a shape learned from data that were refused binds nothing."""
+        return all(leaf.held.params is None for _, leaf in self.layer.owned)
+
     def _program_for(self, x: Any) -> Any:
         """Learn the input shape from the first data; an axis that has another size later becomes unknown."""
         known = self.layer.definition.program
@@ -134,7 +138,11 @@ class Sequential(Model):
             before = self._tensors[0].shape
             if len(before) != len(sizes) or accepts(self._tensors[0].spec, spec(sizes)):
                 return known
-            sizes = tuple(a if a == b else None for a, b in zip(before, sizes, strict=True))
+            if self._is_unused():
+                for _, leaf in self.layer.owned:
+                    leaf.held.forget_call()
+            else:
+                sizes = tuple(a if a == b else None for a, b in zip(before, sizes, strict=True))
         try:
             self._trace(sizes)
         except ShapeError:

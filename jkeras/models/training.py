@@ -6,13 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jkeras.callbacks import CallbackList, History
 from jkeras.core import variables
 from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
-from jkeras.training.data import check, count, is_array, is_stream, split_validation, with_class_weight
+from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, with_class_weight
 from jkeras.training.engine import Engine, Live, Segment, shielded
 from jkeras.training.fit import host, run_epochs, run_judging, run_predictions
 from jkeras.training.progress import Display, display
@@ -95,9 +94,10 @@ class TrainingMethods(Compiled):
             steps = _steps("steps_per_epoch", steps_per_epoch)
             size = -(-count(batch) // steps) if batch_size is None and steps else batch_size
             source = Arrays(engine.trainer, batch, _size(size), True, steps, shuffle)
-        batch_size = _size(validation_batch_size if validation_batch_size is not None else batch_size)
         judged = held_out if validation_data is None else validation_data
-        validation = self._source(engine, judged, batch_size, _steps("validation_steps", validation_steps), "validation_data")
+        size, steps = _size(validation_batch_size, "validation_batch_size"), _steps("validation_steps", validation_steps)
+        with blaming("validation_data"):
+            validation = self._source(engine, judged, size or batch_size, steps, "validation_data")
 
         def validate(epoch: int, state: TrainState) -> dict[str, float]:
             if validation is None or (epoch + 1) % freq:
@@ -202,8 +202,8 @@ class TrainingMethods(Compiled):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Compute the outputs of one batch as NumPy arrays."""
-        rows = len(x) if is_array(x) else max(np.shape(leaf)[0] for leaf in jax.tree.leaves(x))
-        return self.predict(x, batch_size=max(rows, 1), verbose=0)
+        arrays = check_inputs(self._program_for(x), x)
+        return self.predict(arrays, batch_size=count(arrays), verbose=0)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
@@ -214,7 +214,9 @@ class TrainingMethods(Compiled):
             return Stream(engine.trainer, given, False, steps, what)
         if not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3:
             raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__}.")
-        batch = given if isinstance(given, Batch) else check(engine.trainer, *(*given, None)[:3], what=f"{what}: ")
+        batch = (
+            given if isinstance(given, Batch) else check(engine.trainer, given[0], given[1], given[2] if len(given) > 2 else None)
+        )
         engine.check_batch(batch)
         return Arrays(engine.trainer, batch, batch_size, False, steps)
 
@@ -223,8 +225,8 @@ def _listed(callbacks: Any) -> list[Any]:
     return [] if callbacks is None else list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
 
 
-def _size(batch_size: Any) -> int | None:
-    return None if batch_size is None else whole_number("batch_size", batch_size)
+def _size(batch_size: Any, name: str = "batch_size") -> int | None:
+    return None if batch_size is None else whole_number(name, batch_size)
 
 
 def _steps(name: str, steps: Any) -> int | None:

@@ -5,7 +5,8 @@ Every check runs on the host, before the first step, and its message names the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -17,6 +18,17 @@ from jkeras.core.resolve import flatten, resolve
 from jkeras.core.shapes import accepts, shape_of
 from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
+
+
+@contextlib.contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Begin the message of an error about data with the argument that it is about."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith(what):
+            error.args = (f"{what}: {error}",)
+        raise
 
 
 def is_array(value: Any) -> bool:
@@ -37,7 +49,7 @@ def _is_number(value: Any) -> bool:
 
 def is_stream(x: Any) -> bool:
     """Whether data comes as an iterable of batches: a generator, a data loader, a dataset."""
-    return not is_array(x) and not isinstance(x, (dict, list, tuple)) and isinstance(x, Iterable)
+    return not is_array(x) and not isinstance(x, (dict, list, tuple, str, bytes)) and isinstance(x, Iterable)
 
 
 def to_array(value: Any, what: str) -> Any:
@@ -111,13 +123,22 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
 
 
 def index_bounds(program: Program) -> dict[str, tuple[int, str]]:
-    """Return, for each input that goes straight into an Embedding, how many rows that has."""
+    """Return, for each input that goes straight into an Embedding, in a model inside too, how many rows that has."""
     slots = dict(zip(flatten(program.inputs), flatten(program.input_names), strict=True))
-    return {
-        slots[step.inputs]: (step.layer.config["input_dim"], step.layer.label)
-        for step in program.steps
-        if step.layer.kind == "Embedding" and isinstance(step.inputs, int) and step.inputs in slots
-    }
+    bounds: dict[str, tuple[int, str]] = {}
+    for step in program.steps:
+        inner = step.layer.definition.program
+        if inner is not None:
+            taken = resolve(step.inputs, inner.input_names, "inputs")
+            found = {taken[name]: bound for name, bound in index_bounds(inner).items()}
+        elif step.layer.kind == "Embedding" and isinstance(step.inputs, int):
+            found = {step.inputs: (step.layer.config["input_dim"], step.layer.label)}
+        else:
+            continue
+        for slot, bound in found.items():
+            if slot in slots:
+                bounds[slots[slot]] = min(bound, bounds.get(slots[slot], bound))
+    return bounds
 
 
 def check_range(array: Any, count: int, what: str, why: str) -> None:

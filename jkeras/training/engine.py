@@ -246,9 +246,13 @@ class Live:
         self._kept = state
         self.state: TrainState = engine.copy(state)
 
+    def keep(self) -> None:
+        """Copy the present state, in case a later dispatch dies and takes its arrays along."""
+        self._kept = self._engine.copy(self.state)
+
     def show(self, model: Any) -> None:
         """Let the model hold a copy of the present state."""
-        self._kept = self._engine.copy(self.state)
+        self.keep()
         model.hold(self._kept)
 
     def adopt(self, model: Any) -> None:

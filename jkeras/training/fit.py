@@ -48,6 +48,8 @@ def run_epochs(
             show.end(steps, logs, engine.compile_seconds - compiled_before)
             if watched:
                 live.show(model)
+            else:
+                live.keep()
             callbacks.call("on_epoch_end", epoch, logs)
             if watched:
                 live.adopt(model)

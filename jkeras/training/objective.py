@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.graph import closings
 from jkeras.core.layer import Layer
 from jkeras.core.resolve import flatten, resolve
-from jkeras.core.shapes import shape_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -193,7 +193,8 @@ def _weights(loss_weights: Any, outputs: Any, found: Mapping[str, Any]) -> dict[
         if value is None and found[name] is not None:
             raise ValueError(f"loss_weights: nothing was given for output {name!r}.")
         value = 1.0 if value is None else value
-        if isinstance(value, bool) or (not isinstance(value, (int, float)) and shape_of(jnp.asarray(value)) != ()):
+        is_number = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
+        if isinstance(value, bool) or not is_number:
             raise ValueError(f"loss_weights: output {name!r} needs a number, but got {value!r}.")
         weights[name] = float(value)
     return weights
