@@ -335,7 +335,7 @@ class Fragile:
 
 
 @pytest.mark.parametrize("watched", [False, True], ids=["many steps a dispatch", "one step a dispatch"])
-@pytest.mark.parametrize("failing_at", [1, 2, 6])
+@pytest.mark.parametrize("failing_at", [1, 6])
 def test_an_error_inside_a_compiled_step_leaves_whole_steps(failing_at, watched):
     model, loss = jkeras.Sequential([jkeras.Input((3,)), layers.Dense(1)]), Fragile()
     model.compile("adam", loss, seed=0)

@@ -253,7 +253,7 @@ def by_name(values):
 
 
 APART = [SKEWED, SKEWED[::-1, None], SKEWED**2]
-WEIGHTS = {"one for all": (SKEWED, {}), "a list": (APART, {}), "by name": (APART, {"sample_weight": by_name(APART), "y": AGES})}
+WEIGHTS = {"one for all": (SKEWED, {}), "by name": (APART, {"sample_weight": by_name(APART), "y": AGES})}
 
 
 @pytest.mark.parametrize("form", WEIGHTS)

@@ -96,7 +96,7 @@ class Engine:
         """
         numbered = np.asarray(self._lots(state, n)).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
         order = (np.sort(numbered) & np.uint64(0xFFFFFFFF)).astype(np.int32)
-        return jnp.asarray(np.pad(order, (0, total - n)))
+        return jax.device_put(np.pad(order, (0, total - n)))
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Count a function's first call, nearly all of it compilation, as such."""
