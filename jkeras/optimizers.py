@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from jkeras.core.arguments import bind
-from jkeras.core.named import look_up, table
+from jkeras.core.named import look_up
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -245,7 +245,14 @@ def Adam(
     )  # fmt: skip
 
 
-_TABLE = table(SGD, RMSprop, Adam, sgd=SGD, rmsprop=RMSprop)
+_TABLE: dict[str, Callable[..., Optimizer]] = {
+    "SGD": SGD,
+    "sgd": SGD,
+    "RMSprop": RMSprop,
+    "rmsprop": RMSprop,
+    "Adam": Adam,
+    "adam": Adam,
+}
 
 
 def get(identifier: Any) -> Any:

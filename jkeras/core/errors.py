@@ -36,6 +36,6 @@ def nearest(name: object, known: Iterable[str]) -> str:
       >>> nearest("rellu", ["relu", "tanh"])
       " Did you mean 'relu'?"
     """
-    close = difflib.get_close_matches(str(name).lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
-    spelled = [k for k in known if close and k.lower() == close[0]]
-    return f" Did you mean {spelled[0]!r}?" if spelled else ""
+    spelled = {k.lower(): k for k in sorted(known)}  # capitals sort first, so a lower-case spelling wins
+    close = difflib.get_close_matches(str(name).lower(), spelled, n=1, cutoff=0.6)
+    return f" Did you mean {spelled[close[0]]!r}?" if close else ""

@@ -43,7 +43,10 @@ class TrainingMethods(Compiled):
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
     ) -> History:
-        """Train for a number of epochs. Whatever goes wrong, the model keeps the weights of the last finished step.
+        """Train for a number of epochs.
+
+        Whatever goes wrong, the model keeps the weights of a whole step: of the last finished one, or of the last finished
+        epoch where an error inside a compiled step took the steps of its dispatch along.
 
         Args:
           x: inputs: an array, a list in the model's order, a dict by name; or an iterable of batches ``(x, y)`` or
@@ -74,13 +77,9 @@ class TrainingMethods(Compiled):
         engine = self._ready(need_loss=True)
         held_out = None
         if is_stream(x):
-            for given, what in (
-                (y, "y"),
-                (sample_weight, "sample_weight"),
-                (class_weight, "class_weight"),
-                (validation_split, "validation_split"),
-            ):
-                if given is not None and given != 0:
+            beside = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight}
+            for what, given in {**beside, "validation_split": validation_split or None}.items():
+                if given is not None:
                     raise DataError(
                         f"{what} cannot be given beside an iterable of batches, which yields (x, y) or (x, y, sample_weight)."
                     )

@@ -6,6 +6,7 @@ Every check runs on the host, before the first step, and its message names the a
 from __future__ import annotations
 
 import contextlib
+import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -249,12 +250,12 @@ def slice_rows(batch: Any, start: int, stop: int | None) -> Any:
 
 def split_validation(batch: Batch, fraction: Any) -> tuple[Batch, Batch | None]:
     """Set the last examples aside, as Keras does, before anything is shuffled."""
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 <= fraction < 1:
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 <= float(fraction) < 1:
         raise DataError(f"validation_split must be a number from 0 up to, not including, 1, but got {fraction!r}.")
     if fraction == 0:
         return batch, None
     n = count(batch)
-    first = int(np.floor(n * (1 - fraction)))
+    first = int(np.floor(n * (1 - float(fraction))))
     if first in (0, n):
         raise DataError(
             f"validation_split={fraction} leaves {first} of {n} examples for training and {n - first} for validation."

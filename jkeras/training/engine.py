@@ -253,7 +253,8 @@ class Live:
     def show(self, model: Any) -> None:
         """Let the model hold a copy of the present state."""
         self.keep()
-        model.hold(self._kept)
+        with shielded():  # the model is never left with some layers of one step and some of another
+            model.hold(self._kept)
 
     def adopt(self, model: Any) -> None:
         """Take over what callbacks have changed in the model."""
@@ -266,7 +267,8 @@ class Live:
     def settle(self, model: Any) -> None:
         """Leave the model with the last whole state, whatever happened."""
         dead = any(leaf.is_deleted() for leaf in jax.tree.leaves(self.state))
-        model.hold(self._kept if dead else self.state)
+        with shielded():
+            model.hold(self._kept if dead else self.state)
 
 
 def bucket(n: int, batch_size: int) -> int:
