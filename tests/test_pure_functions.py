@@ -326,3 +326,27 @@ def test_the_order_drawn_on_the_host_is_that_of_the_pure_function_equal_lots_inc
     monkeypatch.setattr(type(model.trainer), "lots", lambda self, state, n: lots)
     monkeypatch.setattr(engine, "_lots", lambda state, n: lots)
     np.testing.assert_array_equal(engine.order(state, 500, 500), model.trainer.order(state, 500))
+
+
+def test_the_halves_of_a_gan_take_turns_without_compiling_anew():
+    z, x = Input((2,)), Input((5,))
+    generator = Model(z, Dense(5)(z), name="generator")
+    judge = Model(x, Dense(1, activation="sigmoid")(x), name="judge")
+    gan = Model(z, judge(generator(z)))
+    judge.compile("adam", "binary_crossentropy")
+    gan.compile("adam", "binary_crossentropy")
+    noise, real = np.ones((8, 2)), np.ones((8, 1))
+    for _ in range(3):
+        judge.trainable = True
+        judge.train_on_batch(generator.predict(noise), 1 - real)
+        judge.trainable = False
+        held = judge.get_weights()
+        made = generator.get_weights()
+        gan.train_on_batch(noise, real)
+        assert all((a == b).all() for a, b in zip(held, judge.get_weights(), strict=True))
+        assert any((a != b).any() for a, b in zip(made, generator.get_weights(), strict=True))
+    assert gan.engine().compilations == 1
+    with pytest.warns(UserWarning, match="No layer of model 'judge' is trainable"):
+        judge.train_on_batch(np.ones((8, 5)), real)
+    judge.trainable = True
+    assert judge.engine().compilations == 1

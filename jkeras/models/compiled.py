@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -35,7 +36,7 @@ class Compiled:
 
     def _setup_training(self) -> None:
         self._compiled: dict[str, Any] | None = None
-        self._engine: Engine | None = None
+        self._engines: dict[Any, Engine] = {}  # by what is frozen, so that a GAN's halves take turns without compiling anew
         self._predicting: Engine | None = None
         self._opt_state: Any = None
         self._opt_owner: Any = None
@@ -52,12 +53,10 @@ class Compiled:
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
         frozen = self._frozen()
-        known = self._engine.trainer if self._engine is not None else None
-        if known is None or known.layer is not self.layer or known.frozen != frozen:
+        if frozen not in self._engines:
             optimizer = self._compiled["optimizer"]
-            self._engine = Engine(Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen))
-        assert self._engine is not None
-        return self._engine
+            self._engines[frozen] = Engine(Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen))
+        return self._engines[frozen]
 
     def _objective(self) -> Any:
         given = {name: value for name, value in (self._compiled or {}).items() if name != "optimizer"}
@@ -144,7 +143,7 @@ class Compiled:
         except BaseException:
             self._compiled = before
             raise
-        self._engine, self._opt_state, self._step = None, None, jnp.zeros((), jnp.int32)
+        self._engines, self._opt_state, self._step = {}, None, jnp.zeros((), jnp.int32)
         if seed is not None:
             self._seed = seed
 
@@ -153,6 +152,8 @@ class Compiled:
         objective = engine.trainer.objective
         if not any(objective.losses.values()) and (need_loss or not objective.wanted):
             raise ValueError(f"Model {self.name!r} was compiled without a loss: write model.compile(loss=...).")
+        if need_loss and len(engine.trainer.frozen) == len(self.layer.owned):
+            warnings.warn(f"No layer of model {self.name!r} is trainable, so training changes no weights.", stacklevel=3)
         return engine
 
     def _predictor(self) -> Engine:

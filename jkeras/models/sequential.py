@@ -78,7 +78,7 @@ class Sequential(Model):
             self._layer = functional(tensors[0], tensors[-1], self._given_name, kind="Sequential")
         else:
             self._layer = sequential(chain, self._given_name)
-        self._chain, self._tensors, self._engine = chain, tensors, None
+        self._chain, self._tensors, self._engines = chain, tensors, {}
         self._inputs, self._outputs = (tensors[0], tensors[-1]) if tensors and chain else (None, None)
         if self._layer is not None:
             self._layer.held.shell = self
