@@ -10,12 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras import activations, initializers, regularizers
+from jkeras import activations, constraints, initializers, regularizers
 from jkeras.core.compilation import jit_quickly
 from jkeras.core.context import Context, fold_in_name, is_masked, is_traced
 from jkeras.core.errors import ShapeError
 from jkeras.core.layer import PENALTY, ApplyFn, Definition, InitFn
-from jkeras.core.shapes import need_known, shape_of
+from jkeras.core.shapes import is_float, need_known, shape_of
 
 
 def positive(name: str, value: Any) -> int:
@@ -70,9 +70,33 @@ def weight(key: jax.Array, name: str, initializer: Any, shape: tuple[int, ...]) 
 _draw = jit_quickly(lambda function, key, shape: function(key, shape, jnp.float32), static_argnums=(0, 2))
 
 
+def check_names(wanted_initializers: tuple, wanted_regularizers: tuple, wanted_constraints: tuple) -> None:
+    """Look names up when the layer is written, so that a misspelt one is refused there."""
+    for identifier in wanted_initializers:
+        initializers.get(identifier)
+    for identifier in wanted_regularizers:
+        regularizers.get(identifier)
+    for identifier in wanted_constraints:
+        constraints.get(identifier)
+
+
 def no_weights(key: jax.Array, x: Any) -> tuple[dict, dict]:
     """Init of a layer that has none."""
     return {}, {}
+
+
+def drop(x: Any, rate: float, key: jax.Array, shape: Any = None) -> Any:
+    """Set a fraction ``rate`` of the entries to 0 and divide the others by ``1 - rate``."""
+    x = x if is_float(x) else x.astype(jnp.float32)
+    if rate >= 1:
+        return jnp.zeros_like(x)
+    keep = jax.random.bernoulli(key, 1 - rate, x.shape if shape is None else shape)
+    return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)
+
+
+def seeded(ctx: Context, seed: int | None) -> jax.Array:
+    """Return a layer's key for this call; a seed of its own gives it a stream of its own."""
+    return ctx.need_key() if seed is None else jax.random.fold_in(ctx.need_key(), seed)
 
 
 def stateless(function: Callable[[Any], Any], **more: Any) -> Definition:

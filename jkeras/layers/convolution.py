@@ -9,8 +9,7 @@ from jax import lax
 
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.errors import ShapeError
-from jkeras.layers.common import activated, choice, need_ndim, one, penalised, positive, weight
-from jkeras.layers.core import _check_tables
+from jkeras.layers.common import activated, check_names, choice, need_ndim, one, penalised, positive, weight
 
 
 @layer
@@ -71,7 +70,7 @@ def Conv1D(
         raise ValueError(f"strides and dilation_rate cannot both exceed 1, but got {stride} and {dilation}.")
     if filters % groups:
         raise ValueError(f"filters must be divisible by groups, but got {filters} and {groups}.")
-    _check_tables(
+    check_names(
         (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
     )
     reach = dilation * (size - 1)  # how many further inputs a window takes

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jkeras import constraints, initializers, regularizers
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import activated, need_ndim, no_weights, penalised, positive, stateless, weight
+from jkeras.layers.common import activated, check_names, need_ndim, no_weights, penalised, positive, stateless, weight
 
 
 @layer
@@ -52,7 +51,7 @@ def Dense(
     Reference: ``keras.layers.Dense``.
     """
     units = positive("units", units)
-    _check_tables(
+    check_names(
         (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
     )
 
@@ -68,16 +67,6 @@ def Dense(
         return (y + params["bias"] if use_bias else y), state
 
     return penalised(activated(init, linear, activation), activity_regularizer)
-
-
-def _check_tables(wanted_initializers: tuple, wanted_regularizers: tuple, wanted_constraints: tuple) -> None:
-    """Look names up when the layer is written, so that a misspelt one is refused there."""
-    for identifier in wanted_initializers:
-        initializers.get(identifier)
-    for identifier in wanted_regularizers:
-        regularizers.get(identifier)
-    for identifier in wanted_constraints:
-        constraints.get(identifier)
 
 
 @layer
@@ -143,7 +132,7 @@ def Embedding(
         start = jnp.asarray(weights[0] if isinstance(weights, (list, tuple)) else weights)
         if start.shape != (input_dim, output_dim):
             raise ValueError(f"weights must have shape {(input_dim, output_dim)}, but got {start.shape}.")
-    _check_tables((start,), (embeddings_regularizer,), (embeddings_constraint,))
+    check_names((start,), (embeddings_regularizer,), (embeddings_constraint,))
 
     def init(key: Any, x: Any) -> Any:
         return {"embeddings": weight(key, "embeddings", start, (input_dim, output_dim))}, {}

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from jkeras.core import Context, Definition, layer
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import weight
-from jkeras.layers.core import _check_tables
+from jkeras.layers.common import check_names, weight
 
 
 @layer
@@ -56,7 +55,7 @@ def BatchNormalization(
 
     Reference: Ioffe and Szegedy, arXiv:1502.03167; ``keras.layers.BatchNormalization``.
     """
-    _check_tables(
+    check_names(
         (beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer),
         (beta_regularizer, gamma_regularizer),
         (beta_constraint, gamma_constraint),

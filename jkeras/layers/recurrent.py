@@ -12,9 +12,7 @@ from jkeras import activations, initializers
 from jkeras.core import Context, Definition, Masked, fold_in_name, layer
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of, shapes_of
-from jkeras.layers.common import choice, fraction, need_ndim, penalised, positive, weight
-from jkeras.layers.core import _check_tables
-from jkeras.layers.regularization import drop, seeded
+from jkeras.layers.common import check_names, choice, drop, fraction, need_ndim, penalised, positive, seeded, weight
 
 
 @layer
@@ -94,7 +92,7 @@ def LSTM(
     act, gate = activations.get(activation), activations.get(recurrent_activation)
     if choice("use_cudnn", use_cudnn, ("auto", True, False)) is True:
         raise ValueError("use_cudnn=True asks for a kernel that jkeras does not have; leave it 'auto'.")
-    _check_tables(
+    check_names(
         (kernel_initializer, recurrent_initializer, bias_initializer),
         (kernel_regularizer, recurrent_regularizer, bias_regularizer),
         (kernel_constraint, recurrent_constraint, bias_constraint),

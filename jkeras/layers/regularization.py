@@ -4,27 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jkeras.core import Context, Definition, layer
 from jkeras.core.errors import ShapeError
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import fraction, no_weights
-
-
-def drop(x: Any, rate: float, key: jax.Array, shape: Any = None) -> Any:
-    """Set a fraction ``rate`` of the entries to 0 and divide the others by ``1 - rate``."""
-    x = x if is_float(x) else x.astype(jnp.float32)
-    if rate >= 1:
-        return jnp.zeros_like(x)
-    keep = jax.random.bernoulli(key, 1 - rate, x.shape if shape is None else shape)
-    return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)
-
-
-def seeded(ctx: Context, seed: int | None) -> jax.Array:
-    """Return a layer's key for this call; a seed of its own gives it a stream of its own."""
-    return ctx.need_key() if seed is None else jax.random.fold_in(ctx.need_key(), seed)
+from jkeras.layers.common import drop, fraction, no_weights, seeded
 
 
 @layer
