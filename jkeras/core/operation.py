@@ -77,10 +77,6 @@ def names() -> list[str]:
     return sorted(known | set(_OWN))
 
 
-def _holes(tree: Any) -> list[Hole]:
-    return [leaf for leaf in jax.tree.leaves(tree, is_leaf=_is_hole) if _is_hole(leaf)]
-
-
 def _is_hole(x: Any) -> bool:
     return isinstance(x, Hole)
 
