@@ -20,7 +20,7 @@ from jkeras import (
     regularizers,
     utils,
 )
-from jkeras.core import Context, Definition, Input, Layer, Masked, functional, layer, sequential
+from jkeras.core import Context, Definition, Input, Layer, Masked, clone, composite, functional, layer, sequential, weight
 from jkeras.models import Model, Sequential
 
 __version__ = _version("jkeras")
@@ -35,6 +35,8 @@ __all__ = [
     "Sequential",
     "activations",
     "callbacks",
+    "clone",
+    "composite",
     "constraints",
     "functional",
     "initializers",
@@ -48,4 +50,5 @@ __all__ = [
     "regularizers",
     "sequential",
     "utils",
+    "weight",
 ]

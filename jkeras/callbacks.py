@@ -73,8 +73,15 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}: {values[-1]:.4g}" for name, values in self.history.items())
+        last = ", ".join(f"{name}: {_short(values[-1])}" for name, values in self.history.items())
         return f"<History of {len(self.epoch)} epochs; {last}>"
+
+
+def _short(value: Any) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError):
+        return str(value)
 
 
 class CallbackList:

@@ -1,8 +1,11 @@
 """Keras's initializers by name, over ``jax.nn.initializers``: functions ``(key, shape, dtype) -> array``.
 
 A constructor called with a ``seed`` draws the same numbers in every layer; without one, which is the rule, each layer's
-numbers come from its own key. A function of your own may also have Keras's form ``(shape, dtype)``.
+numbers come from its own key. Called as Keras's are, ``(shape, dtype)``, they draw from their seed, or from a fresh one. A
+function of your own may have either form.
 """
+
+from __future__ import annotations
 
 import functools
 import inspect
@@ -13,9 +16,29 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers as jni
 
-from jkeras.core.named import Named, look_up, named, table
+from jkeras.core import named as names
+from jkeras.core.named import Named, look_up, table
+from jkeras.core.store import next_seed
 
 Initializer = Callable[..., jax.Array]
+
+
+class NamedInitializer(Named):
+    """An initializer and the call that made it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> jax.Array:
+        """Draw: ``(key, shape, dtype="float32")`` as in JAX, or ``(shape, dtype="float32")`` as in Keras."""
+        if "shape" not in kwargs and args and isinstance(args[0], (tuple, list, int)):
+            kwargs, args = {"shape": args[0], **dict(zip(("dtype",), args[1:], strict=False)), **kwargs}, ()
+        if "shape" in kwargs and not args and "key" not in kwargs:
+            shape, seed = kwargs["shape"], self.config.get("seed")
+            whole = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+            key = jax.random.key(next_seed() if seed is None else seed)
+            return self.function(key, whole, jnp.dtype(kwargs.get("dtype") or "float32"))
+        return self.function(*args, **kwargs)
+
+
+named = functools.partial(names.named, kind=NamedInitializer)
 
 
 def _seeded(function: Initializer, seed: int | None) -> Initializer:
@@ -46,6 +69,10 @@ def VarianceScaling(
     ``distribution`` is ``"truncated_normal"`` (at two standard deviations, then corrected to the variance asked for),
     ``"untruncated_normal"`` or ``"uniform"``. A convolution's fans count its receptive field.
     """
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
+        raise ValueError(f"scale must be a positive number, but got {scale!r}.")
+    if distribution not in ("truncated_normal", "untruncated_normal", "normal", "uniform"):
+        raise ValueError(f"distribution must be 'truncated_normal', 'untruncated_normal' or 'uniform', but got {distribution!r}.")
     spelled = {"untruncated_normal": "normal"}.get(distribution, distribution)
     if mode not in ("fan_in", "fan_out", "fan_avg"):
         raise ValueError(f"mode must be 'fan_in', 'fan_out' or 'fan_avg', but got {mode!r}.")
@@ -167,7 +194,7 @@ def _default(constructor: Callable[[], Initializer]) -> Initializer:
 
 
 def get(identifier: Any) -> Initializer:
-    """Return the initializer of a given name; a function or an array stands for itself, None for zeros.
+    """Return the initializer of a given name; a function or an array stands for itself, None for Keras's default, Glorot's.
 
     Raises:
       UnknownNameError: for a name that is not in the table, with the nearest that is.
@@ -177,7 +204,7 @@ def get(identifier: Any) -> Initializer:
       [1.0, 1.0]
     """
     if identifier is None:
-        return _default(Zeros)
+        return _default(GlorotUniform)
     if hasattr(identifier, "shape"):
         return Constant(identifier)
     found = look_up(identifier, _TABLE, "initializer")
@@ -187,6 +214,8 @@ def get(identifier: Any) -> Initializer:
         return lambda key, shape, dtype=jnp.float32: jnp.asarray(found(shape, dtype=dtype), dtype)
     return found
 
+
+names.tables["initializer"] = get
 
 __all__ = [
     "Constant",

@@ -41,6 +41,7 @@ class Loss:
       on_logits: the same loss as a function of what went into that activation.
       classes: whether targets are class numbers, one axis less than the outputs.
       checked: whether the shapes of targets and outputs must agree; not for a function of the user's own.
+      per_example: whether it looks at each example by itself, so that batches may be filled up; unknown functions may not.
       config: the arguments it was made with.
     """
 
@@ -51,6 +52,7 @@ class Loss:
     on_logits: Callable[[Any, Any], Any] | None = None
     classes: bool = False
     checked: bool = True
+    per_example: bool = False
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -245,7 +247,7 @@ def _losses(function: Callable[..., Any], closing: Any = None, classes: bool = F
             own = functools.partial(function, **config)
             fused = closing is not None and not config.get("from_logits")
             on_logits = functools.partial(function, **{**config, "from_logits": True}) if fused else None
-            return Loss(own, name, reduction, closing, on_logits, classes, config=config)
+            return Loss(own, name, reduction, closing, on_logits, classes, per_example=True, config=config)
 
         return make
 

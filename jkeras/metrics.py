@@ -34,14 +34,15 @@ class Metric:
       init: makes an empty total.
       update: adds a batch ``(targets, outputs, weights)`` to a total; ``weights`` is ``(batch, ...)`` or None.
       result: turns a total into a number.
-      per_example: whether it looks at each example by itself, so that filled-up batches with weights are exact.
+      per_example: whether it looks at each example by itself and heeds weights, so that batches may be filled up. False
+        (default) for one of your own, which may count rows.
     """
 
     name: str
     init: Callable[[], Any]
     update: Callable[..., Any]
     result: Callable[[Any], Any]
-    per_example: bool = True
+    per_example: bool = False
 
 
 def _empty() -> Total:
@@ -75,7 +76,7 @@ def Mean(name: str = "mean") -> Metric:
       >>> float(mean.result(mean.update(mean.init(), jnp.array([1.0, 3.0]))))
       2.0
     """
-    return Metric(name, _empty, add_to, _mean)
+    return Metric(name, _empty, add_to, _mean, per_example=True)
 
 
 def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) -> Metric:

@@ -9,7 +9,7 @@ import pytest
 import jkeras
 from jkeras import Input, Model, Sequential
 from jkeras.core import GraphError, ShapeError, UnknownNameError
-from jkeras.core.resolve import resolve
+from jkeras.core.nest import resolve
 from jkeras.layers import LSTM, Activation, BatchNormalization, Dense, Embedding, concatenate
 
 

@@ -1,10 +1,13 @@
-"""Binding a constructor's arguments, with an error that names the constructor and the nearest known argument."""
+"""Checks of constructors' arguments, with errors that name the constructor, the argument and the nearest known name."""
 
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from jkeras.core.errors import nearest
 
@@ -32,3 +35,37 @@ def bind(kind: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str
         raise TypeError(f"{kind}: {error}. It takes {', '.join(names) or 'no arguments'}.") from None
     bound.apply_defaults()
     return bound
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Return an argument as an int of at least ``least``; NumPy integers count, booleans, floats and strings do not."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name} must be {kind}, but got {value!r}.")
+    return number
+
+
+def checked_bool(what: str, value: Any) -> bool:
+    """Return True or False, also of NumPy's kind; refuse what would only count as one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{what} must be True or False, but got {value!r}.")
+    return bool(value)
+
+
+def checked_shape(where: str, shape: Any) -> tuple[int | None, ...]:
+    """Return a shape as a tuple of positive ints and None, or say what is wrong with it."""
+    if isinstance(shape, (str, bytes, dict)) or not hasattr(shape, "__iter__"):
+        raise ValueError(f"{where} takes a tuple such as (784,) or (None, 8), without the batch axis, but got {shape!r}.")
+    sizes = []
+    for size in shape:
+        try:
+            sizes.append(None if size is None else operator.index(size))
+        except TypeError:
+            raise ValueError(f"{where}: each size must be an integer or None, but got {size!r} in {shape!r}.") from None
+        if sizes[-1] is not None and sizes[-1] <= 0:
+            raise ValueError(f"{where}: each size must be positive, but got {size!r} in {shape!r}.")
+    return tuple(sizes)

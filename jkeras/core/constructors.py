@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
-from jkeras.core.arguments import bind
-from jkeras.core.context import Context
-from jkeras.core.layer import COMPUTE_DTYPES, Definition, Layer, Params, State
+from jkeras.core.arguments import bind, checked_bool, checked_shape
+from jkeras.core.layer import COMPUTE_DTYPES, Definition, Layer
 from jkeras.core.shapes import spec
 from jkeras.core.symbolic import Call, SymbolicTensor
 
-CONSTRUCTORS: dict[str, Callable[..., Layer]] = {}
+CONSTRUCTORS: dict[str, type[Layer]] = {}  # the library's, closed to users
+CUSTOM: dict[str, type[Layer]] = {}  # users' own, a later one of a name in place of an earlier one
+_PACKAGE = __file__.rpartition("core")[0]
 _COMMON = ("name", "dtype", "trainable", "input_shape", "input_dim")
 
 
-def layer(constructor: Callable[..., Any]) -> Callable[..., Layer]:
+def layer(constructor: Callable[..., Any]) -> type[Layer]:
     """Turn a function that returns ``(init, apply)``, or a ``Definition``, into a layer constructor.
 
     The call's arguments become the layer's ``config``, and every constructor also takes ``name``, ``dtype``, ``trainable``
-    (default True), ``input_shape`` and ``input_dim``.
+    (default True), ``input_shape`` and ``input_dim``. What is returned is a class, so that ``isinstance(layer, Dense)`` holds.
 
     Example:
       >>> @layer
@@ -46,27 +45,37 @@ def layer(constructor: Callable[..., Any]) -> Callable[..., Layer]:
     names = tuple(signature.parameters)
     defaults = {name: given.default for name, given in signature.parameters.items() if given.default is not given.empty}
 
-    @functools.wraps(constructor)
-    def make(*args: Any, **kwargs: Any) -> Layer:
+    def __init__(self: Layer, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
         common = {name: kwargs.pop(name) for name in _COMMON if name in kwargs and name not in names}
         bound = bind(kind, signature, args, kwargs, _COMMON)
         try:
             definition = constructor(*bound.args, **bound.kwargs)
+            if not isinstance(definition, Definition):
+                definition = _pair(definition)
         except (TypeError, ValueError) as error:
             error.args = (f"{kind}: {error}",)  # the type, the traceback and the cause stay as they are
             raise
-        if not isinstance(definition, Definition):
-            definition = Definition(*definition)
-        return Layer(definition, kind, dict(bound.arguments), _checked_common(kind, common), defaults)
+        self._record(definition, kind, dict(bound.arguments), _checked_common(kind, common), defaults)
 
-    CONSTRUCTORS[kind] = make
-    return make
+    about = {"__init__": __init__, "__doc__": constructor.__doc__, "__module__": constructor.__module__}
+    made = type(kind, (Layer,), {**about, "__qualname__": constructor.__qualname__, "__signature__": signature})
+    ours = constructor.__code__.co_filename.startswith(_PACKAGE)
+    (CONSTRUCTORS if ours else CUSTOM)[kind] = made
+    return made
+
+
+def _pair(returned: Any) -> Definition:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"a layer constructor must return (init, apply) or a Definition, but returned {type(returned).__name__}.")
+    return Definition(*returned)
 
 
 def _checked_common(kind: str, common: dict[str, Any]) -> dict[str, Any]:
     name = common.get("name")
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         raise ValueError(f"{kind}: name must be a non-empty string without '/', but got {name!r}.")
+    if "trainable" in common:
+        common["trainable"] = checked_bool(f"{kind}: trainable", common["trainable"])
     if "input_dim" in common:
         if "input_shape" in common:
             raise TypeError(f"{kind}: give input_shape or input_dim, not both.")
@@ -78,22 +87,23 @@ def _checked_common(kind: str, common: dict[str, Any]) -> dict[str, Any]:
     return common
 
 
-def checked_shape(where: str, shape: Any) -> tuple[int | None, ...]:
-    """Return a shape as a tuple of positive ints and None, or say what is wrong with it."""
-    if isinstance(shape, (str, bytes, dict)) or not hasattr(shape, "__iter__"):
-        raise ValueError(f"{where} takes a tuple such as (784,) or (None, 8), without the batch axis, but got {shape!r}.")
-    sizes = []
-    for size in shape:
-        try:
-            sizes.append(None if size is None else operator.index(size))
-        except TypeError:
-            raise ValueError(f"{where}: each size must be an integer or None, but got {size!r} in {shape!r}.") from None
-        if sizes[-1] is not None and sizes[-1] <= 0:
-            raise ValueError(f"{where}: each size must be positive, but got {size!r} in {shape!r}.")
-    return tuple(sizes)
-
-
 # -- where graphs begin, and what counts as a layer -------------------------------------------------------------------
+
+
+@layer
+def InputLayer(batch_shape: Any, dtype: Any = "float32") -> Definition:
+    """Stand at the beginning of a model; :func:`Input` makes its tensor.
+
+    Args:
+      batch_shape: the shape of the data, batch axis included.
+      dtype: the dtype of the data.
+
+    Example:
+      >>> model = Model(x := Input((3,), name="x"), Dense(2)(x))
+      >>> isinstance(model.get_layer("x"), jkeras.layers.InputLayer)
+      True
+    """
+    return Definition(lambda key, x: ({}, {}), lambda params, state, x, ctx: (x, state), mixes_examples="never")
 
 
 def Input(
@@ -125,23 +135,16 @@ def Input(
     whole = (batch_size, *checked_shape("Input(shape=...)", shape)) if batch_shape is None else batch_shape
     whole = checked_shape("Input(batch_shape=...)", whole)
     described = spec(whole, dtype or "float32")
-
-    def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        return x, state
-
-    start = Definition(lambda key, x: ({}, {}), apply, couples="never")
-    config = {"batch_shape": whole, "dtype": described.dtype.name}
-    source = Layer(start, "InputLayer", config, _checked_common("Input", {"name": name}))
-    source.held.call = Call(source, (), {}, described)
-    return SymbolicTensor(described, source.held.call)
+    source = InputLayer(whole, described.dtype.name, name=name)
+    source.store.call, source.store.specs = Call(source, (), {}, described), ({}, {})
+    return SymbolicTensor(described, source.store.call)
 
 
 def as_layer(candidate: Any, where: str) -> Layer:
-    """Return the pure layer of a layer, a model, or an ``(init, apply)`` pair in the style of stax and Flax.
+    """Return the pure layer of a layer, a model, or a pair of functions.
 
     Args:
-      candidate: a ``Layer``, a ``Model``, or a pair of functions ``init(key, x_spec) -> params`` and
-        ``apply(params, x) -> y``, which becomes a layer without state.
+      candidate: a ``Layer``, a ``Model``, or a pair as :func:`jkeras.core.adapters.from_pair` takes it.
       where: what asks for it, for the message.
     """
     if isinstance(candidate, Layer):
@@ -149,10 +152,10 @@ def as_layer(candidate: Any, where: str) -> Layer:
     if isinstance(getattr(candidate, "layer", None), Layer):
         return candidate.layer
     if isinstance(candidate, tuple) and len(candidate) == 2 and all(map(callable, candidate)):
-        init, apply = candidate
-        pure = Definition(lambda key, x: (init(key, x), {}), lambda params, state, x, ctx: (apply(params, x), state))
-        return Layer(pure, "Pair", {"init": init, "apply": apply})
-    if isinstance(candidate, type) or candidate in CONSTRUCTORS.values():
-        written = getattr(candidate, "__name__", "Layer")
-        raise TypeError(f"{where} takes layers, but got the constructor {written}: call it, as in {written}(...).")
+        from_pair: Any = CONSTRUCTORS["Pair"]
+        return from_pair(*candidate)
+    if isinstance(candidate, type):
+        raise TypeError(
+            f"{where} takes layers, but got the constructor {candidate.__name__}: call it, as in {candidate.__name__}(...)."
+        )
     raise TypeError(f"{where} takes layers and models, but got {candidate!r} of type {type(candidate).__name__}.")

@@ -1,16 +1,19 @@
 """What a layer may know about a call besides its input: phase, key, masks, path, precision."""
 
+from __future__ import annotations
+
 import dataclasses
-import functools
 import zlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.core import Tracer
 
-from jkeras.core.shapes import is_float
+from jkeras.core.errors import ShapeError
+from jkeras.core.masks import all_of
+from jkeras.core.nest import flatten, map_nest
+from jkeras.core.shapes import is_float, shapes_of
 
 
 def fold_in_name(key: jax.Array, name: str) -> jax.Array:
@@ -22,30 +25,9 @@ def fold_in_name(key: jax.Array, name: str) -> jax.Array:
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
-class Masked(NamedTuple):
-    """A value together with the mask of its valid entries, ``(batch, time)``, True where valid.
-
-    A layer takes plain arrays and reads ``ctx.mask``. It returns ``Masked(y, mask)`` to make a mask, ``Masked(y, None)``
-    to end one, and a plain array to keep the mask for as long as the rank and the leading axes stay what they were.
-    """
-
-    value: Any
-    mask: Any
-
-
-def is_masked(x: Any) -> bool:
-    """Whether a tree node is a :class:`Masked` value (for ``is_leaf=``)."""
-    return isinstance(x, Masked)
-
-
 def is_traced(tree: Any) -> bool:
     """Whether a tree holds values of a function that JAX is tracing, which must not outlive it."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
-
-
-def unmask(tree: Any) -> Any:
-    """Drop the masks of a tree and keep its values."""
-    return jax.tree.map(lambda x: x.value if is_masked(x) else x, tree, is_leaf=is_masked)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +37,7 @@ class Context:
     Attributes:
       training: True while fitting. A Python bool: the two phases are two compiled programs.
       key: this call's own random key, or None.
-      masks: one mask or None per leaf of the input, in the order of ``jax.tree.leaves``.
+      masks: one mask or None for each leaf of the input, nested as the input is; None for no masks at all.
       arguments: the keyword arguments of the call, such as ``initial_state``, with arrays for symbolic tensors.
       path: the names from the model down to this layer.
       compute_dtype: the dtype in which layers compute; None leaves arrays as they are.
@@ -64,7 +46,7 @@ class Context:
 
     training: bool = False
     key: jax.Array | None = None
-    masks: tuple[jax.Array | None, ...] = ()
+    masks: Any = None
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     path: tuple[str, ...] = ()
     compute_dtype: Any = None
@@ -73,18 +55,20 @@ class Context:
     @property
     def mask(self) -> jax.Array | None:
         """The entries that are valid in every input that has a mask, or None."""
-        known = [mask for mask in self.masks if mask is not None]
-        return functools.reduce(jnp.logical_and, known) if known else None
+        known = [mask for mask in flatten(self.masks) if mask is not None]
+        if known and any(mask.shape != known[0].shape for mask in known):
+            raise ShapeError(f"the inputs have masks of different shapes, {shapes_of(known)}; ctx.masks has each by itself.")
+        return all_of(self.masks)
 
     @property
     def is_frozen(self) -> bool:
         """Whether this layer, or a model around it, was told not to learn."""
-        return any(self.path[: len(path)] == path for path in self.frozen)
+        return any(self.path[:i] in self.frozen for i in range(len(self.path) + 1))
 
-    def child(self, name: str, call: int = 0, **changes: Any) -> "Context":
-        """Return the context of an inner layer: its own path and key, no masks unless given."""
+    def child(self, name: str, call: int = 0, **changes: Any) -> Context:
+        """Return the context of an inner layer: its own path and key, no masks and arguments unless given."""
         key = None if self.key is None else fold_in_name(self.key, f"{name}:{call}")
-        fresh: dict[str, Any] = {"masks": (), "arguments": {}, **changes}
+        fresh: dict[str, Any] = {"masks": None, "arguments": {}, **changes}
         return dataclasses.replace(self, key=key, path=(*self.path, name), **fresh)
 
     def need_key(self) -> jax.Array:
@@ -99,11 +83,9 @@ class Context:
 
     def cast(self, tree: Any) -> Any:
         """Return the tree with its real-valued leaves in the compute dtype."""
-        if self.compute_dtype is None:
-            return tree
-        return cast_floats(tree, self.compute_dtype)
+        return tree if self.compute_dtype is None else cast_floats(tree, self.compute_dtype)
 
 
 def cast_floats(tree: Any, dtype: Any) -> Any:
     """Return the tree with its real-valued leaves in ``dtype``; integers, booleans and keys stay."""
-    return jax.tree.map(lambda x: x.astype(dtype) if hasattr(x, "dtype") and is_float(x) else x, tree)
+    return map_nest(lambda x: x.astype(dtype) if hasattr(x, "dtype") and is_float(x) else x, tree)

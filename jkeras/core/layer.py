@@ -1,16 +1,18 @@
-"""The contract that every layer and every model keeps, and the decorator that makes layers.
+"""The contract that every layer and every model keeps.
 
     init (key, x_spec)               -> (params, state)
     apply(params, state, x, ctx)     -> (y, state)
 
-``x`` and ``y`` are one pytree each. ``params`` are trained, ``state`` is remembered but not trained; both are nested dicts
-by name, ``{}`` where there is none. ``x_spec`` has the structure of ``x`` with ``jax.ShapeDtypeStruct`` leaves: ``init`` sees
-shapes, never data. ``ctx`` (:class:`~jkeras.core.context.Context`) is all else that a call may know. Both functions are pure.
+``x`` and ``y`` are one nest of arrays each. ``params`` are trained, ``state`` is remembered but not trained; both are nested
+dicts by name, ``{}`` where there is none. ``x_spec`` has the structure of ``x`` with ``jax.ShapeDtypeStruct`` leaves: ``init``
+sees shapes, never data. ``ctx`` (:class:`~jkeras.core.context.Context`) is all else that a call may know. Both functions are
+pure: they read and write nothing but their arguments. What a layer *holds* is the shell's business (``core/store.py``).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Callable, Mapping
@@ -19,15 +21,23 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from jkeras.core import variables
-from jkeras.core.context import Context, cast_floats, is_traced, unmask
-from jkeras.core.errors import GraphError, nearest
-from jkeras.core.inference import add_place, infer, masks_of
-from jkeras.core.shapes import spec_of
-from jkeras.core.symbolic import Call, SymbolicTensor, is_symbolic, specs_of
+from jkeras.core.context import Context, cast_floats
+from jkeras.core.describe import shared_answers
+from jkeras.core.masks import MIXINGS, Masked, join, part, unmask
+from jkeras.core.nest import flatten, get_in, map_nest, set_in
+from jkeras.core.shapes import is_float, shapes_of, spec_of
+from jkeras.core.shell import Shell
+from jkeras.core.store import Store
 
 Params = dict[str, Any]
 State = dict[str, Any]
+Path = tuple[str, ...]
+
+PENALTY = "penalty"  # the state entry in which a layer leaves what one call of it adds to the loss
+
+_SERIAL = itertools.count()
+_VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
+COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
 class InitFn(Protocol):
@@ -52,30 +62,36 @@ class Definition:
 
     Attributes:
       init, apply: the pair.
-      couples: when an example's output may depend on the rest of its batch: ``"never"``, in ``"training"`` only (batch
-        statistics), or ``"always"``. Where it never does, a last, smaller batch is padded and runs in the same compiled
-        program; a plain ``(init, apply)`` counts as ``"always"``, which is right for every layer.
-      children: inner layers by name. Then ``params`` and ``state`` hold nothing but one entry per child.
+      mixes_examples: when an example's output may depend on the rest of its batch: ``"never"``, in ``"training"`` only (batch
+        statistics), or ``"always"``; or a function of the input's specs that says so. Where it never does, a last, smaller batch
+        is filled up and runs in the same compiled program; a plain ``(init, apply)`` counts as ``"always"``, which is right for
+        every layer.
+      children: inner layers by name. Params and state then have one entry per child, beside any arrays of the layer's own.
       arguments: the keyword arguments that a call may have, read from ``ctx.arguments``.
-      linear: like ``apply``, but without the closing activation: ``apply`` is ``closing`` of ``linear``.
-      closing: that activation, a function; for several outputs a tuple with None where nothing closes one.
       transient: names of state entries that are no weights: not in ``get_weights``, and zeros after ``reset_state``.
+      indices: whether inputs are indices, which no precision policy may round.
+      outputs: output specs from input specs, arguments and compute dtype, where ``jax.eval_shape`` of ``apply`` is not the way
+        (composites).
       program: the steps inside, for a model.
-      infer: output specs from input specs, where ``jax.eval_shape`` of ``apply`` is not the way (models).
       stem: what automatic names are made of; None: the constructor's name.
     """
 
     init: InitFn
     apply: ApplyFn
-    couples: str = "always"
+    mixes_examples: str | Callable[[Any], str] = "always"
     children: Mapping[str, Layer] = dataclasses.field(default_factory=dict)
     arguments: tuple[str, ...] = ()
-    linear: ApplyFn | None = None
-    closing: Any = None
     transient: tuple[str, ...] = ()
+    indices: bool = False
+    outputs: Callable[[Any, Mapping[str, Any], Any], Any] | None = None
     program: Any = None
-    infer: Callable[[Any], Any] | None = None
     stem: str | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.init) or not callable(self.apply):
+            raise TypeError(f"a layer is a pair of functions, init and apply, but got {self.init!r} and {self.apply!r}.")
+        if not callable(self.mixes_examples) and self.mixes_examples not in MIXINGS:
+            raise ValueError(f"mixes_examples must be one of {', '.join(map(repr, MIXINGS))}, but got {self.mixes_examples!r}.")
 
 
 def spell(kind: str) -> str:
@@ -84,33 +100,11 @@ def spell(kind: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
-def _owners(children: Mapping[str, Layer]) -> tuple[tuple, tuple]:
-    """List the (path, leaf layer) pairs below, each leaf once, and the groups of paths that share one leaf."""
-    first: dict[int, tuple[tuple[str, ...], Layer]] = {}
-    groups: dict[int, list[tuple[str, ...]]] = {}
-    for name, child in children.items():
-        for path, leaf in child.owned:
-            first.setdefault(id(leaf), ((name, *path), leaf))
-            groups.setdefault(id(leaf), []).append((name, *path))
-    return tuple(first.values()), tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)
-
-
-def _is_default(default: Any, value: Any) -> bool:
-    return default is value or (isinstance(value, (str, int, float)) and type(default) is type(value) and default == value)
-
-
-PENALTY = "penalty"  # the state entry in which a layer leaves what its output adds to the loss
-
-_SERIAL = itertools.count()
-_VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
-COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
-
-
-class Layer:
+class Layer(Shell):
     """A pure pair of functions, and the record of the call that made it.
 
     Layers are compared by identity: one object called twice shares its parameters, two objects never do. They are made by
-    constructors such as ``Dense``, not by this class, and do not change, except that ``trainable`` can be set.
+    constructors such as ``Dense``, whose instances they are; this class is their common base and makes none.
 
     Attributes:
       kind: the constructor's name, ``"Dense"``.
@@ -119,53 +113,61 @@ class Layer:
       dtype: the dtype or mixed-precision policy that the user chose, or None.
       input_shape_given: ``input_shape=`` or ``input_dim=``, for a Sequential model that starts with this layer.
       definition: the functions; :meth:`init` and :meth:`apply` are their comfortable face.
-      owned: (path, leaf layer) for each leaf layer inside, itself at ``()`` where there is none inside.
-      shared: groups of paths at which one leaf layer appears; the first path holds its arrays.
       serial: the order of creation, for automatic names.
-      held: the arrays that it holds at present, for the shell.
       defaults: the constructor's default arguments, which ``repr`` leaves out.
+      specs: what is known of its outputs and arrays by input specs (``core/describe.py``); no arrays.
+      store: the arrays that it holds at present, for the shell.
     """
 
-    def __init__(
-        self,
+    def __init__(self, *args: Any, **kwargs: Any):
+        raise TypeError(
+            f"{type(self).__name__} cannot be made or subclassed: a layer is a pair of functions. Write @jkeras.layer over a "
+            "function that returns (init, apply), as the docstring of jkeras.layer shows."
+        )
+
+    @classmethod
+    def of(
+        cls,
         definition: Definition,
         kind: str,
         config: Mapping[str, Any],
         common: Mapping[str, Any] | None = None,
         defaults: Mapping[str, Any] | None = None,
-    ):
-        common = common or {}
-        self.defaults = defaults or {}
-        self.definition = definition
-        self.kind = kind
-        self.config = config
+    ) -> Any:
+        """Make a layer of this class from a definition; constructors do it for their users."""
+        layer = cls.__new__(cls)
+        layer._record(definition, kind, config, common or {}, defaults or {})
+        return layer
+
+    def _record(
+        self, definition: Definition, kind: str, config: Mapping[str, Any], common: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> None:
+        self.definition, self.kind, self.config, self.defaults = definition, kind, config, defaults
         self.given_name: str | None = common.get("name")
         self.dtype: str | None = common.get("dtype")
         self.input_shape_given: tuple | None = common.get("input_shape")
         self.stem = definition.stem or spell(kind)
-        self.owned, self.shared = _owners(definition.children) if definition.children else ((((), self),), ())
         self.serial = next(_SERIAL)
-        self.held = variables.Held(trainable=common.get("trainable", True))
+        self.specs: dict[Any, Any] = shared_answers(self)
+        self.store = Store(trainable=common.get("trainable", True))
 
     # -- the pair -----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array, x_spec: Any) -> tuple[Params, State]:
-        """Make parameters and state for inputs like ``x_spec``, a pytree of arrays or ``jax.ShapeDtypeStruct``.
+        """Make parameters and state for inputs like ``x_spec``, a nest of arrays or ``jax.ShapeDtypeStruct``; pure.
 
         Example:
           >>> params, state = Dense(3).init(jax.random.key(0), jax.ShapeDtypeStruct((1, 4), "float32"))
           >>> jax.tree.map(jnp.shape, params)
           {'bias': (3,), 'kernel': (4, 3)}
         """
-        params, state = self.definition.init(key, jax.tree.map(spec_of, x_spec))
-        if not self.definition.children:
-            self.held.record(x_spec, params, state, self.definition.transient)
+        made = self.definition.init(key, map_nest(spec_of, x_spec))
+        if not isinstance(made, tuple) or len(made) != 2 or not all(isinstance(tree, dict) for tree in made):
+            raise TypeError(f"{self.title}: init must return (params, state), two dictionaries, but returned {_typed(made)}.")
+        params, state = made
         if self.dtype is not None:
             params = cast_floats(params, _VARIABLE_DTYPES.get(self.dtype, self.dtype))
-        for paths in self.shared:
-            for path in paths[1:]:
-                params, state = variables.set_in(params, path, {}), variables.set_in(state, path, {})
-        return params, state
+        return _without_aliases(self, params), _without_aliases(self, state)
 
     def apply(
         self,
@@ -181,104 +183,54 @@ class Layer:
 
         Args:
           params, state: trees as :meth:`init` makes them.
-          x: one array or pytree, batch axis first.
-          ctx: what an enclosing layer passes; then masks stay attached to the result (``Masked``).
+          x: one array or nest, batch axis first; ``Masked`` where it has a mask.
+          ctx: what an enclosing layer passes; then a result that has a mask comes as ``Masked``.
           training: without ``ctx``, whether this is a training step.
           key: without ``ctx``, the key for layers that draw random numbers.
         """
-        if ctx is not None:
-            return self.run(self.definition.apply, params, state, x, ctx)
-        y, state = self.run(self.definition.apply, params, state, x, Context(training=training, key=key))
-        return unmask(y), state
+        y, state = run(self, params, state, x, context_of(ctx, training, key))
+        return (unmask(y) if ctx is None else map_nest(lambda leaf: leaf.value if leaf.mask is None else leaf, y)), state
 
-    def run(self, function: ApplyFn, params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        """Call ``apply`` or ``linear`` of the definition with shared arrays in place and precision set."""
-        if self.dtype is not None:
-            ctx = dataclasses.replace(ctx, compute_dtype=COMPUTE_DTYPES.get(self.dtype, self.dtype))
-        for paths in self.shared:
-            for path in paths[1:]:
-                params = variables.set_in(params, path, variables.get_in(params, paths[0]))
-                state = variables.set_in(state, path, variables.get_in(state, paths[0]))
-        if not self.definition.children:
-            params, x = ctx.cast(params), ctx.cast(x)
-        try:
-            y, state = function(params, state, x, ctx)
-        except Exception as error:
-            add_place(error, self, x, ctx)
-            raise
-        for paths in self.shared:
-            for path in paths[1:]:
-                state = variables.set_in(state, path, {})
-        return y, state
+    def __iter__(self) -> Any:
+        """Unpack into the pure functions: ``init, apply = layer``."""
+        return iter((self.init, self.apply))
 
-    # -- symbolic and eager calls -------------------------------------------------------------------------------------
+    # -- what is inside -----------------------------------------------------------------------------------------------
 
-    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
-        """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""
-        if not inputs:
-            raise TypeError(f"{self.label} was called without an input: write {self.label}(x).")
-        x = inputs[0] if len(inputs) == 1 else tuple(inputs)
-        arguments = {name: value for name, value in arguments.items() if value is not None}
-        allowed = ("training", "mask", *self.definition.arguments)
-        for name in arguments:
-            if name not in allowed:
-                raise TypeError(
-                    f"A call of {self.label} takes no argument {name!r}, only {', '.join(allowed)}.{nearest(name, allowed)}"
-                )
-        if any(map(is_symbolic, jax.tree.leaves((x, arguments)))):
-            return self._trace(x, arguments)
-        return self._run_now(x, arguments)
+    @functools.cached_property
+    def nodes(self) -> tuple[tuple[Path, Layer], ...]:
+        """(path, layer) of each layer inside, itself first, each layer once, at the first of its paths."""
+        found: dict[int, tuple[Path, Layer]] = {id(self): ((), self)}
+        for name, child in self.definition.children.items():
+            for path, node in child.nodes:
+                found.setdefault(id(node), ((name, *path), node))
+        return tuple(found.values())
 
-    def _trace(self, x: Any, arguments: Mapping[str, Any]) -> Any:
-        for leaf in jax.tree.leaves(x):
-            if not is_symbolic(leaf):
-                raise GraphError(
-                    f"{self.label} was called on symbolic tensors mixed with {type(leaf).__name__}. Give it symbolic tensors "
-                    "only; a constant can be joined with an operator or a function of jkeras.ops."
-                )
-        outputs = infer(self, specs_of(x), specs_of(arguments))
-        call = Call(self, x, arguments, outputs)
-        if self.held.call is None:
-            self.held.call = call
-        leaves, structure = jax.tree.flatten(outputs)
-        return structure.unflatten([SymbolicTensor(leaf, call, i) for i, leaf in enumerate(leaves)])
+    @functools.cached_property
+    def aliases(self) -> tuple[tuple[Path, Path], ...]:
+        """(path, first path) wherever a layer is met again below another child; the first path holds its arrays."""
+        return aliases_of(self.definition.children)
 
-    def _run_now(self, x: Any, arguments: Mapping[str, Any]) -> Any:
-        x = jax.tree.map(jnp.asarray, x)
-        key = jax.random.key(variables.next_seed())
-        infer(self, jax.tree.map(spec_of, x), {k: v for k, v in arguments.items() if hasattr(v, "shape")})
-        variables.fill(self, key, jax.tree.map(spec_of, x))
-        arguments = dict(arguments)
-        training, mask = bool(arguments.pop("training", False)), arguments.pop("mask", None)
-        ctx = Context(training=training, key=key, arguments=arguments, masks=masks_of(mask, x), path=(self.name,))
-        params, state = variables.read(self)
-        y, state = self.apply(params, state, x, ctx)
-        if training and not is_traced(state):
-            variables.write(self, params, state)
-        return unmask(y)
+    def own(self, tree: Any) -> Any:
+        """Return the entries of this layer's params or state that belong to itself and not to a layer inside."""
+        children = self.definition.children
+        return {name: value for name, value in tree.items() if name not in children} if children else tree
+
+    def compute_dtype(self, inherited: Any) -> Any:
+        """Return the dtype in which it computes: by its own policy, else the one that is inherited."""
+        return inherited if self.dtype is None else COMPUTE_DTYPES.get(self.dtype, self.dtype)
+
+    @functools.cached_property
+    def casts_inputs(self) -> bool:
+        """Whether its inputs are brought to the compute dtype: not a model's, whose layers do it, and no indices."""
+        return self.definition.program is None and not any(node.definition.indices for _, node in self.nodes)
 
     # -- the record ---------------------------------------------------------------------------------------------------
 
     @property
-    def name(self) -> str:
-        """The user's name, else the one that the first model around it gave, else the automatic stem."""
-        return self.given_name or self.held.name or self.stem
-
-    @property
-    def label(self) -> str:
-        """How messages refer to it: ``Dense 'head'``."""
-        return f"{self.kind} {self.name!r}" if self.given_name or self.held.name else self.kind
-
-    @property
-    def trainable(self) -> bool:
-        """Whether it learns. Set it before ``fit``; each ``fit`` reads it afresh."""
-        return self.held.trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self.held.trainable = bool(value)
-        for child in self.definition.children.values():
-            child.trainable = value
+    def title(self) -> str:
+        """How pure functions call it in messages: ``Dense 'head'``, or ``Dense`` where the user chose no name."""
+        return f"{self.kind} {self.given_name!r}" if self.given_name else self.kind
 
     def __repr__(self) -> str:
         shown = {name: value for name, value in self.config.items() if not _is_default(self.defaults.get(name), value)}
@@ -286,39 +238,139 @@ class Layer:
             shown["name"] = self.given_name
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
-    @property
-    def output(self) -> Any:
-        """What its first call returned: a symbolic tensor, from which a new model can be cut."""
-        return self._tensors_of_first_call()[1]
 
-    @property
-    def input(self) -> Any:
-        """What it was first called on."""
-        return self._tensors_of_first_call()[0]
+def aliases_of(children: Mapping[str, Layer]) -> tuple[tuple[Path, Path], ...]:
+    """List (path, first path) wherever a layer is met again below another of some children."""
+    first: dict[int, Path] = {}
+    found: list[tuple[Path, Path]] = []
+    for name, child in children.items():
+        again: list[Path] = []
+        for path, node in child.nodes:
+            here = (name, *path)
+            if first.setdefault(id(node), here) != here and not any(here[: len(p)] == p for p in again):
+                again.append(here)
+                found.append((here, first[id(node)]))
+    return tuple(found)
 
-    def _tensors_of_first_call(self) -> tuple[Any, Any]:
-        call = self.held.call
-        if call is None:
-            raise AttributeError(f"{self.label} has never been called on a symbolic tensor, so it has no input or output.")
-        leaves, structure = jax.tree.flatten(call.outputs)
-        return call.inputs, structure.unflatten([SymbolicTensor(leaf, call, i) for i, leaf in enumerate(leaves)])
 
-    def get_weights(self) -> list[Any]:
-        """Return copies of its arrays as NumPy arrays, in Keras's order."""
-        return variables.get_weights(self)
+def context_of(ctx: Any, training: bool, key: Any) -> Context:
+    """Return the context that a call was given, or one of ``training`` and ``key``; refuse both, or anything else."""
+    if ctx is None:
+        return Context(training=bool(training), key=key)
+    if not isinstance(ctx, Context):
+        raise TypeError(f"apply takes a Context after its input, but got {ctx!r}; training=True is written as a keyword.")
+    if training or key is not None:
+        raise TypeError("apply was given a context beside training= or key=: write Context(training=..., key=...).")
+    return ctx
 
-    def set_weights(self, weights: Any) -> None:
-        """Replace its arrays by arrays of the same shapes, in Keras's order."""
-        variables.set_weights(self, weights)
 
-    def reset_state(self) -> None:
-        """Forget what a stateful layer carries from batch to batch."""
-        variables.reset(self)
+def run(layer: Layer, params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
+    """Call a layer on values with masks: every leaf of the result is :class:`Masked`. The one road of all calls.
 
-    def count_params(self) -> int:
-        """Count the numbers that it holds, trained or not."""
-        return variables.count(self)
+    Here, and here only, masks are taken apart and joined, precision is set, shared arrays are put in place, penalties are added
+    up, and what the layer returned is checked.
+    """
+    definition = layer.definition
+    if layer.dtype is not None:
+        ctx = dataclasses.replace(ctx, compute_dtype=layer.compute_dtype(None))
+    if not ctx.path:
+        state = without_penalties(state)  # a pass begins here
+    params, state = with_aliases(layer, params), with_aliases(layer, state)
+    try:
+        values, masks = part(x, ctx.masks)
+        ctx = dataclasses.replace(ctx, masks=masks)
+        params = {**params, **ctx.cast(layer.own(params))}
+        if layer.casts_inputs:
+            values = ctx.cast(values)
+        before = _penalty_in(layer, state)
+        given = state if before is None else {**state, PENALTY: jnp.zeros_like(before)}
+        y, state = _checked(layer, definition.apply(params, given, values, ctx), given, ctx)
+        y = join(y, values, masks)
+    except Exception as error:
+        _add_place(error, layer, x, ctx)
+        raise
+    if before is not None:
+        state = {**state, PENALTY: before + state[PENALTY]}
+    return y, _without_aliases(layer, state)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that made it, ``name``, ``dtype`` and ``trainable`` included."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **self.config}
+
+def with_aliases(layer: Layer, tree: Any) -> Any:
+    """Put the arrays of shared layers at every path that leads to them."""
+    for path, first in layer.aliases:
+        tree = set_in(tree, path, get_in(tree, first))
+    return tree
+
+
+def _without_aliases(layer: Layer, tree: Any) -> Any:
+    for path, _ in layer.aliases if layer.definition.children else ():
+        tree = set_in(tree, path, {})
+    return tree
+
+
+def _penalty_in(layer: Layer, state: State) -> Any:
+    return None if PENALTY in layer.definition.children else state.get(PENALTY)
+
+
+def without_penalties(tree: Any) -> Any:
+    """Set the penalties in a state tree to 0, before a pass adds them up."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        name: jnp.zeros_like(branch) if name == PENALTY and not isinstance(branch, dict) else without_penalties(branch)
+        for name, branch in tree.items()
+    }
+
+
+def penalties_in(tree: Any) -> Any:
+    """Add up the penalties that a pass left in a state tree."""
+    total = jnp.zeros((), jnp.float32)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        if getattr(path[-1], "key", None) == PENALTY:
+            total = total + leaf
+    return total
+
+
+def _typed(value: Any) -> str:
+    inside = f" of {', '.join(type(part).__name__ for part in value)}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{inside}"
+
+
+def _checked(layer: Layer, result: Any, given: State, ctx: Context) -> tuple[Any, State]:
+    """Return what ``apply`` returned if it is a pair whose state has the structure, shapes and dtypes of the one it was given."""
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+        raise TypeError(
+            f"{layer.title}: apply must return (y, state), its output and a dictionary, but returned {_typed(result)}."
+        )
+    y, state = result
+    for leaf in flatten(y):
+        if not isinstance(leaf, Masked) and not hasattr(leaf, "shape"):
+            raise TypeError(f"{layer.title}: apply must return arrays, but its output holds a {type(leaf).__name__}.")
+    if ctx.compute_dtype is not None and jax.tree.structure(state) == jax.tree.structure(given):
+        state = jax.tree.map(lambda new, old: new.astype(old.dtype) if is_float(old) and is_float(new) else new, state, given)
+    (now, kept), (was, structure) = jax.tree.flatten(state), jax.tree.flatten(given)
+    same = kept == structure and all(jnp.shape(a) == jnp.shape(b) and a.dtype == b.dtype for a, b in zip(now, was, strict=True))
+    if not same:
+        raise TypeError(
+            f"{layer.title}: apply must return a state like the one that it was given, {described(given)}, but returned "
+            f"{described(state)}."
+        )
+    return y, state
+
+
+def described(tree: Any) -> str:
+    """Write names, shapes and dtypes of a tree of arrays."""
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{name!r}: {described(branch)}" for name, branch in tree.items()) + "}"
+    return f"{shapes_of(tree)} {tree.dtype}" if hasattr(tree, "dtype") else repr(tree)
+
+
+def _add_place(error: BaseException, layer: Layer, x: Any, ctx: Context) -> None:
+    """Note on an error which layer it arose in; its type, message and traceback stay as they are."""
+    if not any(note.startswith("In layer") for note in getattr(error, "__notes__", ())):
+        error.add_note(
+            f"In layer {'/'.join(ctx.path) or layer.given_name or layer.stem!r}, {layer!r}, called on {shapes_of(unmask(x))}."
+        )
+
+
+def _is_default(default: Any, value: Any) -> bool:
+    return default is value or (isinstance(value, (str, int, float)) and type(default) is type(value) and default == value)

@@ -8,33 +8,54 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jkeras.core.arguments import bind
+from jkeras.core.describe import hashable
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import spell
 
+tables: dict[str, Callable[[Any], Any]] = {}  # "initializer" and the like to the function that looks one up
+
+makers: dict[str, Callable[..., Any]] = {}  # constructors of named functions by name
+
 
 class Named:
-    """A function together with the constructor call that made it, so that it can be shown and written to a file."""
+    """A function together with the constructor call that made it, so that it can be shown and written to a file.
+
+    Two of them are equal if equal calls with plain arguments (numbers, strings, tuples) made them.
+    """
 
     def __init__(self, function: Callable[..., Any], kind: str, config: Mapping[str, Any]):
         self.function, self.kind, self.config = function, kind, config
+        self._key = hashable((kind, config))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         return self.function(*args, **kwargs)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its arguments hold no array and no function."""
+        return self._key is not None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self.is_plain and self._key == other._key)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self._key) if self.is_plain else id(self)
+
     def __repr__(self) -> str:
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.config.items())})"
 
 
-def named(constructor: Callable[..., Callable[..., Any]]) -> Callable[..., Named]:
+def named(constructor: Callable[..., Callable[..., Any]], kind: type[Named] = Named) -> Callable[..., Named]:
     """Turn a function that returns a function into a constructor of :class:`Named` functions."""
     signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)
     def make(*args: Any, **kwargs: Any) -> Named:
         bound = bind(constructor.__name__, signature, args, kwargs)
-        return Named(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
+        return kind(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
 
+    makers[constructor.__name__] = make
     return make
 
 
@@ -60,8 +81,5 @@ def look_up(identifier: Any, known: Mapping[str, Any], what: str) -> Any:
         return known[identifier]
     if callable(identifier):
         return identifier
-    raise TypeError(
-        f"An {what} is a name or a function, but got {identifier!r}."
-        if what[0] in "aeiou"
-        else f"A {what} is a name or a function, but got {identifier!r}."
-    )
+    article = "An" if what[0] in "aeiou" else "A"
+    raise TypeError(f"{article} {what} is a name or a function, but got {identifier!r}.")

@@ -1,4 +1,4 @@
-"""Operators, indexing and ``jkeras.ops`` on symbolic tensors: one generic layer over a closed table of named functions."""
+"""Operators, indexing and ``jkeras.ops`` on symbolic tensors and masked values: one layer over a closed table of functions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.constructors import layer
+from jkeras.core.context import is_traced
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Definition
-from jkeras.core.symbolic import is_symbolic
+from jkeras.core.masks import Masked, any_of, indexed, is_masked, leading_slices, strongest
+from jkeras.core.nest import flatten, map_nest
+from jkeras.core.symbolic import SymbolicTensor, has_symbolic, is_symbolic
 
 _NAMESPACES = (jnp, jax.nn, jax.lax)
 SPACES = ("linalg", "fft")  # sub-modules of jax.numpy
@@ -29,7 +32,20 @@ def cast(x: Any, dtype: Any) -> Any:
     return jnp.asarray(x).astype(dtype)
 
 
-_OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast}
+def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """Take ``shape`` entries along each axis from ``start_indices`` on; the sizes come third, as in Keras, not the ends."""
+    return jax.lax.dynamic_slice(jnp.asarray(inputs), start_indices, shape)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """Return x where it is positive and ``negative_slope * x`` elsewhere; the slope is Keras's, 0.2, not JAX's."""
+    return jax.nn.leaky_relu(x, negative_slope)
+
+
+_OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast, "slice": slice, "leaky_relu": leaky_relu}
+
+# What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
+_OTHERWISE = {"conv", "while_loop", "dot_product_attention"}
 
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
 _ELEMENTWISE = frozenset(
@@ -43,18 +59,32 @@ _ELEMENTWISE = frozenset(
     """.split()  # noqa: SIM905, a list of sixty quoted names is harder to read
 )
 
+# Python's operators, with the function that each stands for; the first ones also with their operands swapped.
+_SWAPPED = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide", "mod": "mod",
+    "pow": "power", "matmul": "matmul", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
+}  # fmt: skip
+_OPERATORS = _SWAPPED | {
+    "neg": "negative", "abs": "absolute", "invert": "logical_not", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "getitem": "get_item",
+}  # fmt: skip
+
 
 class Hole(NamedTuple):
-    """Where, among a function's recorded arguments, its ``index``-th symbolic tensor goes."""
+    """Where, among a function's recorded arguments, its ``index``-th tensor goes."""
 
     index: int
+
+
+def _is_hole(x: Any) -> bool:
+    return isinstance(x, Hole)
 
 
 def find(name: str) -> Callable[..., Any]:
     """Return the function called ``name``: of jkeras, ``jax.numpy``, ``jax.nn`` or ``jax.lax``, in that order.
 
     Raises:
-      UnknownNameError: when none of them has it.
+      UnknownNameError: when none of them has it, or when Keras means something else by the name.
 
     Example:
       >>> find("tanh")(0.0).item()
@@ -62,6 +92,8 @@ def find(name: str) -> Callable[..., Any]:
     """
     if name in _OWN:
         return _OWN[name]
+    if name in _OTHERWISE:
+        raise UnknownNameError(f"jkeras.ops has no function {name!r} yet; JAX's function of that name means something else.")
     for space in _NAMESPACES:
         function = space
         for part in name.split("."):
@@ -74,66 +106,135 @@ def find(name: str) -> Callable[..., Any]:
 def names() -> list[str]:
     """List the functions that :func:`find` knows, those of sub-modules such as ``linalg.norm`` excepted."""
     known = {n for space in _NAMESPACES for n in dir(space) if not n.startswith("_") and callable(getattr(space, n))}
-    return sorted(known | set(_OWN))
+    return sorted((known | set(_OWN)) - _OTHERWISE)
 
 
-def _is_hole(x: Any) -> bool:
-    return isinstance(x, Hole)
+def kept_axes(function: str, args: Any, kwargs: Any, shapes: list[tuple]) -> int:
+    """Count the leading axes of its tensors that an operation treats position by position, its result having them too.
 
-
-def _mixes_examples(function: str, args: Any, kwargs: Any) -> bool:
-    """Whether a function may join different examples; it does not where it works by element or along another axis."""
+    Element by element: all, where every tensor has as many axes and constants do not broadcast against the first. An index: those
+    that it slices. Along an axis: those before it. Anything else: none.
+    """
+    ndims = {len(shape) for shape in shapes}
+    if len(ndims) != 1 or 0 in ndims:
+        return 0
+    ndim = ndims.pop()
     if function in _ELEMENTWISE:
-        return False
+        constants = [np.shape(leaf) for leaf in flatten((args, kwargs)) if hasattr(leaf, "shape")]
+        wide = any(len(shape) > ndim or (len(shape) == ndim and shape[0] != 1) for shape in constants)
+        return 0 if wide or any(shape[0] != shapes[0][0] for shape in shapes) else ndim
+    if function == "matmul":
+        constants = [np.ndim(leaf) for leaf in flatten(args) if hasattr(leaf, "shape")]
+        return ndim - 1 if constants and _is_hole(args[0]) and constants[0] <= 2 else max(ndim - 2, 0)
     if function == "get_item":
-        index = args[1] if isinstance(args[1], tuple) else (args[1],)
-        return not (isinstance(index[0], slice) and index[0] == slice(None)) and index[0] is not Ellipsis
+        slices = leading_slices(args[1], ndim)
+        return len(slices) if slices and slices[0] == _WHOLE else 0
     try:
         bound = inspect.signature(find(function)).bind(*args, **kwargs)
         bound.apply_defaults()
         axis = bound.arguments.get("axis")
     except (TypeError, ValueError):
-        return True
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return not all(isinstance(a, int) and a > 0 for a in axes)
+        return 0
+    axes: list[Any] = list(axis) if isinstance(axis, (tuple, list)) else [axis]
+    if not all(isinstance(a, int) for a in axes):
+        return 0
+    return max(min(a + ndim if a < 0 else a for a in axes), 0)
+
+
+_WHOLE = np.s_[:]
 
 
 @layer
 def Operation(function: str, args: Any = (), kwargs: Any = None) -> Definition:
-    """Apply a named function to symbolic tensors; what ``x + y`` and ``jkeras.ops`` become.
+    """Apply a named function to tensors; what ``x + y`` and ``jkeras.ops`` become.
 
     Args:
       function: a name that :func:`find` knows.
-      args, kwargs: its arguments, with a :class:`Hole` for each symbolic tensor.
+      args, kwargs: its arguments, with a :class:`Hole` for each tensor.
     """
-    call, kwargs = find(function), kwargs or {}
+    kwargs = kwargs or {}
 
     def apply(params: Any, state: Any, x: Any, ctx: Any) -> Any:
-        placed = jax.tree.map(lambda a: x[a.index] if _is_hole(a) else a, (args, kwargs), is_leaf=_is_fixed)
-        return call(*placed[0], **placed[1]), state
+        y, masks = _compute(function, args, kwargs, x), flatten(ctx.masks)
+        return map_nest(lambda leaf: Masked(leaf, _mask(function, args, masks, x, leaf)), y), state
 
-    couples = "always" if _mixes_examples(function, args, kwargs) else "never"
-    return Definition(lambda key, x: ({}, {}), apply, couples=couples, stem=function.split(".")[-1])
+    def mixing(x_spec: Any) -> str:
+        return "never" if kept_axes(function, args, kwargs, [x.shape for x in x_spec]) else "always"
+
+    return Definition(lambda key, x: ({}, {}), apply, mixes_examples=mixing, stem=function.split(".")[-1])
 
 
-def _is_fixed(x: Any) -> bool:
-    return _is_hole(x) or isinstance(x, slice) or x is None or x is Ellipsis
+def _compute(function: str, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
+    def fill(leaf: Any) -> Any:
+        return tensors[leaf.index] if _is_hole(leaf) else leaf
+
+    args, kwargs = _map_arguments(fill, args), _map_arguments(fill, kwargs)
+    return find(function)(*args, **kwargs)
+
+
+def _map_arguments(change: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to what is neither a list, a tuple nor a dictionary; holes and slices are single things."""
+    if isinstance(tree, dict):
+        return {name: _map_arguments(change, branch) for name, branch in tree.items()}
+    if isinstance(tree, (list, tuple)) and not _is_hole(tree):
+        return type(tree)(_map_arguments(change, branch) for branch in tree)
+    return change(tree)
+
+
+def _mask(function: str, args: Any, masks: list[Any], x: list[Any], y: Any) -> Any:
+    """Return the mask of an operation's result, by the rules of ``core/masks.py``."""
+    if function == "get_item":
+        return indexed(masks[0], args[1], x[0].ndim) if len(x) == 1 else None
+    if function not in _ELEMENTWISE:
+        return None
+    mask = any_of(masks)
+    return mask if mask is not None and y.shape[: mask.ndim] == mask.shape else None
 
 
 def operate(function: str, *args: Any, **kwargs: Any) -> Any:
-    """Call a named function: at once on arrays, as a step of a model where a symbolic tensor is among its arguments.
-
-    A mask stays with the result for as long as the rank and the leading axes stay what they were.
-    """
+    """Call a named function: at once on arrays and masked values, as a step of a model where a tensor is symbolic."""
+    everything = [*args, *kwargs.values()]
+    symbolic = has_symbolic(everything)
+    if not symbolic and not any(map(is_masked, flatten(everything))):
+        return find(function)(*args, **kwargs)
     tensors: list[Any] = []
 
     def hole(leaf: Any) -> Any:
-        if not is_symbolic(leaf):
-            return np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf
-        tensors.append(leaf)
-        return Hole(len(tensors) - 1)
+        if is_symbolic(leaf) or (is_masked(leaf) and not symbolic):
+            tensors.append(leaf)
+            return Hole(len(tensors) - 1)
+        return np.asarray(leaf) if symbolic and isinstance(leaf, jax.Array) else leaf
 
-    if not any(map(is_symbolic, jax.tree.leaves((args, kwargs)))):
-        return find(function)(*args, **kwargs)
-    args, kwargs = jax.tree.map(hole, (args, kwargs), is_leaf=_is_fixed)
-    return Operation(function, args, kwargs or None)(tensors)
+    args, kwargs = _map_arguments(hole, args), _map_arguments(hole, kwargs)
+    if symbolic:
+        return Operation(function, args, kwargs or None)(tensors)
+    values, masks = [t.value for t in tensors], [t.mask for t in tensors]
+    kept = kept_axes(function, args, kwargs, [value.shape for value in values])
+    if is_traced((args, kwargs)):
+        kept = 0  # nobody knows what a plain array went through that was computed on the way
+    mixing = strongest("never" if kept else "always", *(t.mixes_examples for t in tensors))
+    y = _compute(function, args, kwargs, values)
+    return map_nest(lambda leaf: Masked(leaf, _mask(function, args, masks, values, leaf), mixes_examples=mixing), y)
+
+
+def _operator(function: str, swapped: bool) -> Callable[..., Any]:
+    return lambda self, *others: operate(function, *others, self) if swapped else operate(function, self, *others)
+
+
+def _reshape(self: Any, *shape: Any) -> Any:
+    """Return the tensor with another shape; ``-1`` stands for one size to be worked out."""
+    return operate("reshape", self, shape[0] if len(shape) == 1 else shape)
+
+
+def _squeeze(self: Any, axis: Any = None) -> Any:
+    """Return the tensor without axes of size 1."""
+    return operate("squeeze", self, axis)
+
+
+for _kind in (SymbolicTensor, Masked):
+    for _name, _function in _OPERATORS.items():
+        setattr(_kind, f"__{_name}__", _operator(_function, False))
+    for _name, _function in _SWAPPED.items():
+        setattr(_kind, f"__r{_name}__", _operator(_function, True))
+    _kind.reshape, _kind.squeeze = _reshape, _squeeze  # type: ignore[attr-defined]
+    _kind.__array_ufunc__ = None  # type: ignore[attr-defined]  # so that NumPy's operators leave the matter to these

@@ -8,7 +8,7 @@ from typing import Any
 from jkeras.core.constructors import Input
 from jkeras.core.errors import GraphError
 from jkeras.core.layer import Layer
-from jkeras.core.resolve import flatten
+from jkeras.core.nest import flatten
 from jkeras.core.symbolic import Call, SymbolicTensor, is_symbolic
 
 
@@ -108,7 +108,8 @@ class Order:
 def unique_names(layers: Iterable[Layer]) -> dict[int, str]:
     """Give every distinct layer a name, in order of creation: ``dense``, ``dense_1``, ...
 
-    The count starts afresh in each model, so a name never depends on what else the process has built.
+    A layer keeps the name that the user chose, else the one that an earlier model gave it, unless two layers bear that one.
+    The count of new names starts afresh in each model, so it never depends on what else the process has built.
 
     Raises:
       GraphError: when two different layers were given the same name.
@@ -125,14 +126,17 @@ def unique_names(layers: Iterable[Layer]) -> dict[int, str]:
                 )
             taken[layer.given_name] = layer
             names[id(layer)] = layer.given_name
+    for layer in distinct:
+        known = layer.store.name
+        if layer.given_name is None and known is not None and known not in taken:
+            taken[known] = layer
+            names[id(layer)] = known
     counts: dict[str, int] = {}
     for layer in distinct:
-        if layer.given_name is None:
-            while True:
-                count = counts[layer.stem] = counts.get(layer.stem, -1) + 1
-                name = f"{layer.stem}_{count}" if count else layer.stem
-                if name not in taken:
-                    break
-            taken[name] = layer
-            names[id(layer)] = name
+        while id(layer) not in names:
+            count = counts[layer.stem] = counts.get(layer.stem, -1) + 1
+            name = f"{layer.stem}_{count}" if count else layer.stem
+            if name not in taken:
+                taken[name] = layer
+                names[id(layer)] = name
     return names

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import export
 
 from jkeras.core.errors import ShapeError
+from jkeras.core.nest import flatten, map_nest
 
 _MAX_NDIM = 12
 _SYMBOLS = export.symbolic_shape(
@@ -59,6 +60,29 @@ def shapes_of(tree: Any) -> str:
 def forget(described: Any) -> jax.ShapeDtypeStruct:
     """Replace each computed size by the plain symbol of its axis."""
     return spec(shape_of(described), described.dtype)
+
+
+def agreed(tree: Any) -> Any:
+    """Return specs in which an unknown size is the fixed one that another has on the same axis; None where nothing changes.
+
+    Axes are counted from the end, as NumPy lines them up.
+    """
+    leaves = flatten(tree)
+    if len(leaves) < 2:
+        return None
+    fixed: dict[int, set[int]] = {}
+    for leaf in leaves:
+        for axis, size in enumerate(reversed(shape_of(leaf))):
+            if size is not None and size != 1:
+                fixed.setdefault(axis, set()).add(size)
+
+    def sized(leaf: Any) -> jax.ShapeDtypeStruct:
+        found = [(size, fixed.get(axis, set())) for axis, size in enumerate(reversed(shape_of(leaf)))]
+        shape = [next(iter(sizes)) if size is None and len(sizes) == 1 else size for size, sizes in found]
+        return spec(tuple(reversed(shape)), leaf.dtype)
+
+    alike = map_nest(sized, tree)
+    return None if [shape_of(leaf) for leaf in flatten(alike)] == [shape_of(leaf) for leaf in leaves] else alike
 
 
 def spec_of(array: Any) -> jax.ShapeDtypeStruct:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 
+from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class Call:
 
     Attributes:
       layer: what was called.
-      inputs: the pytree of symbolic tensors that it was called on; ``()`` for an ``Input``.
+      inputs: the nest of symbolic tensors that it was called on; ``()`` for an ``Input``.
       arguments: its keyword arguments, constants and symbolic tensors alike.
-      outputs: the specs of what it returns, as a pytree.
+      outputs: the specs of what it returns, as a nest in the order in which it was written.
     """
 
     layer: Layer
@@ -34,11 +35,10 @@ class Call:
     arguments: Mapping[str, Any]
     outputs: Any
 
-
-def _operate(function: str, *args: Any) -> SymbolicTensor:
-    from jkeras.core.operation import operate  # deferred: an operation is a layer, and layers make symbolic tensors
-
-    return operate(function, *args)
+    def tensors(self) -> Any:
+        """Return the symbolic tensors that the call makes, in the nest of its outputs."""
+        places = iter(range(len(flatten(self.outputs))))
+        return map_nest(lambda spec: SymbolicTensor(spec, self, next(places)), self.outputs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -81,104 +81,6 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape} dtype={self.dtype.name} from {self.name!r}>"
 
-    def __add__(self, other: Any) -> SymbolicTensor:
-        return _operate("add", self, other)
-
-    def __radd__(self, other: Any) -> SymbolicTensor:
-        return _operate("add", other, self)
-
-    def __sub__(self, other: Any) -> SymbolicTensor:
-        return _operate("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> SymbolicTensor:
-        return _operate("subtract", other, self)
-
-    def __mul__(self, other: Any) -> SymbolicTensor:
-        return _operate("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> SymbolicTensor:
-        return _operate("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> SymbolicTensor:
-        return _operate("true_divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> SymbolicTensor:
-        return _operate("true_divide", other, self)
-
-    def __floordiv__(self, other: Any) -> SymbolicTensor:
-        return _operate("floor_divide", self, other)
-
-    def __rfloordiv__(self, other: Any) -> SymbolicTensor:
-        return _operate("floor_divide", other, self)
-
-    def __mod__(self, other: Any) -> SymbolicTensor:
-        return _operate("mod", self, other)
-
-    def __rmod__(self, other: Any) -> SymbolicTensor:
-        return _operate("mod", other, self)
-
-    def __pow__(self, other: Any) -> SymbolicTensor:
-        return _operate("power", self, other)
-
-    def __rpow__(self, other: Any) -> SymbolicTensor:
-        return _operate("power", other, self)
-
-    def __matmul__(self, other: Any) -> SymbolicTensor:
-        return _operate("matmul", self, other)
-
-    def __rmatmul__(self, other: Any) -> SymbolicTensor:
-        return _operate("matmul", other, self)
-
-    def __neg__(self) -> SymbolicTensor:
-        return _operate("negative", self)
-
-    def __abs__(self) -> SymbolicTensor:
-        return _operate("absolute", self)
-
-    def __invert__(self) -> SymbolicTensor:
-        return _operate("logical_not", self)
-
-    def __lt__(self, other: Any) -> SymbolicTensor:
-        return _operate("less", self, other)
-
-    def __le__(self, other: Any) -> SymbolicTensor:
-        return _operate("less_equal", self, other)
-
-    def __gt__(self, other: Any) -> SymbolicTensor:
-        return _operate("greater", self, other)
-
-    def __ge__(self, other: Any) -> SymbolicTensor:
-        return _operate("greater_equal", self, other)
-
-    def __and__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_and", self, other)
-
-    def __rand__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_and", other, self)
-
-    def __or__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_or", self, other)
-
-    def __ror__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_or", other, self)
-
-    def __xor__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_xor", self, other)
-
-    def __rxor__(self, other: Any) -> SymbolicTensor:
-        return _operate("logical_xor", other, self)
-
-    def __getitem__(self, index: Any) -> SymbolicTensor:
-        return _operate("get_item", self, index)
-
-    def reshape(self, *shape: Any) -> SymbolicTensor:
-        """Return the tensor with another shape; ``-1`` stands for one size to be worked out."""
-        return _operate("reshape", self, shape[0] if len(shape) == 1 else shape)
-
-    def squeeze(self, axis: Any = None) -> SymbolicTensor:
-        """Return the tensor without axes of size 1."""
-        return _operate("squeeze", self, axis)
-
     def _refuse(self, what: str) -> NoReturn:
         raise TypeError(
             f"{self!r} has a shape but no values yet, so it cannot {what}. Use a function of jkeras.ops, such as "
@@ -209,10 +111,15 @@ class SymbolicTensor:
 
 
 def is_symbolic(x: Any) -> bool:
-    """Whether a tree leaf is a symbolic tensor."""
+    """Whether a leaf of a nest is a symbolic tensor."""
     return isinstance(x, SymbolicTensor)
+
+
+def has_symbolic(tree: Any) -> bool:
+    """Whether there is a symbolic tensor among the leaves of a nest."""
+    return any(map(is_symbolic, flatten(tree)))
 
 
 def specs_of(tree: Any) -> Any:
     """Replace symbolic tensors by their specs, and leave the rest."""
-    return jax.tree.map(lambda t: t.spec if is_symbolic(t) else t, tree)
+    return map_nest(lambda t: t.spec if is_symbolic(t) else t, tree)

@@ -1,6 +1,6 @@
 """Keras's layers, one family a file; every one is a pure ``init``/``apply`` pair."""
 
-from jkeras.core import Definition, Input, Layer, Masked, layer
+from jkeras.core import Definition, Input, InputLayer, Layer, Masked, layer
 from jkeras.layers.convolution import Conv1D
 from jkeras.layers.core import Activation, Dense, Embedding, Flatten, Masking
 from jkeras.layers.merging import Add, Concatenate, add, concatenate
@@ -30,6 +30,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GlobalMaxPooling1D",
     "Input",
+    "InputLayer",
     "Layer",
     "Masked",
     "Masking",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,22 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from jkeras import activations, constraints, initializers, regularizers
-from jkeras.core.compilation import jit_quickly
-from jkeras.core.context import Context, fold_in_name, is_masked, is_traced
+from jkeras.core.arguments import whole_number
+from jkeras.core.context import Context
 from jkeras.core.errors import ShapeError
 from jkeras.core.layer import PENALTY, ApplyFn, Definition, InitFn
-from jkeras.core.shapes import is_float, need_known, shape_of
-
-
-def positive(name: str, value: Any) -> int:
-    """Return an argument as a positive int; NumPy integers count, booleans and floats do not."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number <= 0:
-        raise ValueError(f"{name} must be a positive integer, but got {value!r}.")
-    return number
+from jkeras.core.masks import join, unmask
+from jkeras.core.nest import flatten, map_nest
+from jkeras.core.shapes import is_float, shape_of
 
 
 def one(name: str, value: Any) -> int:
@@ -35,7 +25,7 @@ def one(name: str, value: Any) -> int:
         if len(value) != 1:
             raise ValueError(f"{name} must be an integer or a tuple of one, but got {value!r}.")
         value = value[0]
-    return positive(name, value)
+    return whole_number(name, value)
 
 
 def fraction(name: str, value: Any) -> float:
@@ -58,16 +48,6 @@ def need_ndim(x: Any, axes: tuple[str, ...], at_least: bool = False) -> None:
         return
     few = "at least " if at_least else ""
     raise ShapeError(f"expected {few}{len(axes)} axes, ({', '.join(axes)}), but the input {shape_of(x)} has {x.ndim}.")
-
-
-def weight(key: jax.Array, name: str, initializer: Any, shape: tuple[int, ...]) -> jax.Array:
-    """Draw a float32 weight from the key that belongs to its name."""
-    need_known(name, shape)
-    function, own = initializers.get(initializer), fold_in_name(key, name)
-    return function(own, shape, jnp.float32) if is_traced(own) else _draw(function, own, tuple(shape))
-
-
-_draw = jit_quickly(lambda function, key, shape: function(key, shape, jnp.float32), static_argnums=(0, 2))
 
 
 def check_names(wanted_initializers: tuple, wanted_regularizers: tuple, wanted_constraints: tuple) -> None:
@@ -105,14 +85,17 @@ def stateless(function: Callable[[Any], Any], **more: Any) -> Definition:
 
 
 def activated(init: InitFn, linear: ApplyFn, activation: Any) -> Definition:
-    """Define a layer that ends in an activation, so that a loss can see what went into it."""
+    """Define a layer that ends in an activation, and let a loss see what went into it: ``linear`` computes that."""
     close = activations.get(activation)
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         z, state = linear(params, state, x, ctx)
-        return (z._replace(value=close(z.value)) if is_masked(z) else close(z)), state
+        if close is activations.linear:
+            return z, state
+        closed = lambda leaf: dataclasses.replace(leaf, value=close(leaf.value), logits=leaf.value, activation=close)  # noqa: E731
+        return map_nest(closed, join(z, x, ctx.masks)), state
 
-    return Definition(init, apply, couples="never", linear=linear, closing=close)
+    return Definition(init, apply, couples="never")
 
 
 def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
@@ -127,9 +110,8 @@ def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         y, state = definition.apply(params, state, x, ctx)
-        leaves = [leaf.value if is_masked(leaf) else leaf for leaf in jax.tree.leaves(y, is_leaf=is_masked)]
-        total = sum(penalty(leaf) / leaf.shape[0] for leaf in leaves)
+        total = sum(penalty(leaf) / leaf.shape[0] for leaf in flatten(unmask(y)))
         return y, {**state, PENALTY: jnp.asarray(total, jnp.float32)}
 
-    changes: dict[str, Any] = {"init": init, "apply": apply, "couples": "always", "linear": None, "closing": None}
-    return dataclasses.replace(definition, **changes, transient=(*definition.transient, PENALTY))
+    # The output itself couples nothing, but a penalty summed over a batch would count examples that only fill it up.
+    return dataclasses.replace(definition, init=init, apply=apply, couples="always", transient=(*definition.transient, PENALTY))

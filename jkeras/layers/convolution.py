@@ -7,9 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jkeras.core import Context, Definition, Masked, layer
+from jkeras.core import Context, Definition, Masked, layer, weight
 from jkeras.core.errors import ShapeError
-from jkeras.layers.common import activated, check_names, choice, need_ndim, one, penalised, positive, weight
+from jkeras.core.arguments import whole_number
+from jkeras.layers.common import activated, check_names, choice, need_ndim, one, penalised
 
 
 @layer
@@ -62,7 +63,7 @@ def Conv1D(
 
     Reference: ``keras.layers.Conv1D``.
     """
-    filters, groups = positive("filters", filters), positive("groups", groups)
+    filters, groups = whole_number("filters", filters), whole_number("groups", groups)
     size, stride, dilation = one("kernel_size", kernel_size), one("strides", strides), one("dilation_rate", dilation_rate)
     choice("padding", padding, ("valid", "same", "causal"))
     channels_first = choice("data_format", data_format, (None, "channels_last", "channels_first")) == "channels_first"

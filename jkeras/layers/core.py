@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
-from jkeras.core import Context, Definition, Masked, layer
+from jkeras.core import Context, Definition, Masked, layer, weight
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import activated, check_names, need_ndim, no_weights, penalised, positive, stateless, weight
+from jkeras.core.arguments import whole_number
+from jkeras.layers.common import activated, check_names, need_ndim, no_weights, penalised, stateless
 
 
 @layer
@@ -50,7 +52,7 @@ def Dense(
 
     Reference: ``keras.layers.Dense``.
     """
-    units = positive("units", units)
+    units = whole_number("units", units)
     check_names(
         (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
     )
@@ -126,10 +128,10 @@ def Embedding(
 
     Reference: ``keras.layers.Embedding``.
     """
-    input_dim, output_dim = positive("input_dim", input_dim), positive("output_dim", output_dim)
+    input_dim, output_dim = whole_number("input_dim", input_dim), whole_number("output_dim", output_dim)
     start = embeddings_initializer
     if weights is not None:
-        start = jnp.asarray(weights[0] if isinstance(weights, (list, tuple)) else weights)
+        start = np.array(weights[0] if isinstance(weights, (list, tuple)) else weights)
         if start.shape != (input_dim, output_dim):
             raise ValueError(f"weights must have shape {(input_dim, output_dim)}, but got {start.shape}.")
     check_names((start,), (embeddings_regularizer,), (embeddings_constraint,))
@@ -143,7 +145,7 @@ def Embedding(
         rows = jnp.take(params["embeddings"], inside, axis=0, mode="fill", fill_value=jnp.nan)  # (batch, ..., output_dim)
         return (Masked(rows, index != 0) if mask_zero else rows), state
 
-    return Definition(init, apply, couples="never")
+    return Definition(init, apply, couples="never", indices=True)
 
 
 @layer

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.errors import ShapeError
+from jkeras.core.masks import any_of, concatenated
 from jkeras.core.shapes import shape_of, shapes_of
 from jkeras.layers.common import no_weights
 
@@ -38,9 +39,7 @@ def Add() -> Definition:
     """
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        masks = [mask for mask in ctx.masks if mask is not None]
-        mask = functools.reduce(jnp.logical_or, masks) if masks and len(masks) == len(ctx.masks) else None
-        return Masked(functools.reduce(jnp.add, _aligned(_several(x, "Add", 2))), mask), state
+        return Masked(functools.reduce(jnp.add, _aligned(_several(x, "Add", 2))), any_of(ctx.masks)), state
 
     return Definition(no_weights, apply, couples="never")
 
@@ -82,19 +81,9 @@ def Concatenate(axis: int = -1) -> Definition:
         shapes = {tuple(s for i, s in enumerate(shape_of(part)) if i != where) for part in xs}
         if any(part.ndim != ndim for part in xs) or len(shapes) > 1:
             raise ShapeError(f"the shapes {shapes_of(xs)} must be equal but for axis {axis}.")
-        return Masked(jnp.concatenate(xs, where), _joined_mask(xs, ctx.masks, where)), state
+        return Masked(jnp.concatenate(xs, where), concatenated(xs, ctx.masks, where)), state
 
     return Definition(no_weights, apply, couples="never")
-
-
-def _joined_mask(xs: list[Any], masks: tuple, axis: int) -> Any:
-    known = [mask for mask in masks if mask is not None]
-    if not known:
-        return None
-    ndim = known[0].ndim
-    if axis >= ndim:
-        return functools.reduce(jnp.logical_or, known) if len(known) == len(xs) else None
-    return jnp.concatenate([jnp.ones(x.shape[:ndim], bool) if m is None else m for x, m in zip(xs, masks, strict=True)], axis)
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

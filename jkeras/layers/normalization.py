@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras.core import Context, Definition, layer
+from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import check_names, weight
+from jkeras.layers.common import check_names
 
 
 @layer

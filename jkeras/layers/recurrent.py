@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from jkeras import activations, initializers
-from jkeras.core import Context, Definition, Masked, fold_in_name, layer
+from jkeras.core import Context, Definition, Masked, fold_in_name, layer, weight
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of, shapes_of
-from jkeras.layers.common import check_names, choice, drop, fraction, need_ndim, penalised, positive, seeded, weight
+from jkeras.core.arguments import whole_number
+from jkeras.layers.common import check_names, choice, drop, fraction, need_ndim, penalised, seeded
 
 
 @layer
@@ -54,7 +55,8 @@ def LSTM(
     ``return_state`` a tuple of that, h and c, each ``(batch, units)``. Params: ``kernel`` (features, 4 units),
     ``recurrent_kernel`` (units, 4 units), ``bias`` (4 units,), gates in the order i, f, g, o.
 
-    At a masked step output and state stay what they were. A mask passes through with ``return_sequences`` and ends without.
+    At a masked step output and state stay what they were. A mask passes through with ``return_sequences``, reversed as the outputs
+    are with ``go_backwards`` (Keras leaves it as it was), and ends without.
 
     Args:
       units: size of h and c.
@@ -87,7 +89,7 @@ def LSTM(
 
     Reference: Hochreiter and Schmidhuber, Neural Computation 9 (1997); ``keras.layers.LSTM``.
     """
-    units = positive("units", units)
+    units = whole_number("units", units)
     dropout, recurrent_dropout = fraction("dropout", dropout), fraction("recurrent_dropout", recurrent_dropout)
     act, gate = activations.get(activation), activations.get(recurrent_activation)
     if choice("use_cudnn", use_cudnn, ("auto", True, False)) is True:
@@ -132,7 +134,8 @@ def LSTM(
             state = {"hidden": h, "cell": c}
         if return_sequences:
             hs = (jnp.flip(hs, 0) if go_backwards else hs).swapaxes(0, 1)  # (batch, time, units)
-        y = Masked(hs, ctx.mask) if return_sequences else Masked(h, None)
+        along = jnp.flip(ctx.mask, 1) if go_backwards and ctx.mask is not None else ctx.mask
+        y = Masked(hs, along) if return_sequences else Masked(h, None)
         return ((y, Masked(h, None), Masked(c, None)) if return_state else y), state
 
     definition = Definition(

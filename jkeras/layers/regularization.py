@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jkeras.core import Context, Definition, layer
+from jkeras.core.arguments import checked_shape
 from jkeras.core.errors import ShapeError
 from jkeras.layers.common import drop, fraction, no_weights, seeded
 
@@ -31,6 +32,8 @@ def Dropout(rate: float, noise_shape: Any = None, seed: int | None = None) -> De
     Reference: Srivastava et al., JMLR 15 (2014); ``keras.layers.Dropout``.
     """
     rate = fraction("rate", rate)
+    if noise_shape is not None:
+        noise_shape = checked_shape("noise_shape", noise_shape)
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         if not ctx.training or rate == 0:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras import optimizers
-from jkeras.core import variables
+from jkeras.core import store
 from jkeras.core.layer import Layer
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
@@ -30,7 +30,7 @@ class Compiled:
     _layer: Layer | None
     _calls: int
 
-    def _frozen(self) -> frozenset: ...
+    frozen: frozenset
 
     def _program_for(self, x: Any) -> Any: ...
 
@@ -41,6 +41,7 @@ class Compiled:
         self._opt_state: Any = None
         self._opt_owner: Any = None
         self._step = jnp.zeros((), jnp.int32)
+        self._key: Any = None  # None: the seed's
         self.stop_training = False
         self.history: Any = None
 
@@ -52,7 +53,7 @@ class Compiled:
             raise ValueError(
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
-        frozen = self._frozen()
+        frozen = self.frozen
         if frozen not in self._engines:
             optimizer = self._compiled["optimizer"]
             self._engines[frozen] = Engine(Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen))
@@ -85,13 +86,15 @@ class Compiled:
             opt_state = trainer.start(params, state, jax.random.key(0)).opt_state
         else:
             opt_state = self._opt_state
-        return TrainState(params, state, opt_state, jax.random.key(self.seed), self._step)
+        key = jax.random.key(self.seed) if self._key is None else self._key
+        return TrainState(params, state, opt_state, key, self._step)
 
     def hold(self, state: TrainState) -> None:
         """Hold another training state, whole."""
         trainer = self.trainer
-        variables.write(self.layer, state.params, state.state)
+        store.write(self.layer, state.params, state.state)
         self._opt_state, self._opt_owner, self._step = state.opt_state, _owner(state.params, trainer), state.step
+        self._key = state.key
 
     def compile(
         self,
@@ -145,14 +148,14 @@ class Compiled:
             raise
         self._engines, self._opt_state, self._step = {}, None, jnp.zeros((), jnp.int32)
         if seed is not None:
-            self._seed = seed
+            self._seed, self._key = seed, None
 
     def _ready(self, need_loss: bool) -> Engine:
         engine = self.engine()
         objective = engine.trainer.objective
         if not any(objective.losses.values()) and (need_loss or not objective.wanted):
             raise ValueError(f"Model {self.name!r} was compiled without a loss: write model.compile(loss=...).")
-        if need_loss and len(engine.trainer.frozen) == len(self.layer.owned):
+        if need_loss and engine.trainer.frozen >= {path for path, _ in self.layer.nodes}:
             warnings.warn(f"No layer of model {self.name!r} is trainable, so training changes no weights.", stacklevel=3)
         return engine
 

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras.core import Input, Layer, functional, variables
-from jkeras.core.context import Context, is_traced, unmask
+from jkeras.core import Context, Input, Layer, functional, store, unmask
+from jkeras.core.arguments import checked_bool
+from jkeras.core.context import is_traced
 from jkeras.core.errors import UnknownNameError, nearest
-from jkeras.core.layer import Params, State
-from jkeras.core.resolve import flatten, map_nest
+from jkeras.core.layer import Params, State, context_of
+from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import shape_of, spec_of
-from jkeras.core.symbolic import is_symbolic
+from jkeras.core.symbolic import has_symbolic
 from jkeras.models.training import TrainingMethods
 from jkeras.training.data import check_inputs, count
 
@@ -47,9 +48,8 @@ class Model(TrainingMethods):
         self._setup(name)
         self._inputs, self._outputs = inputs, outputs
         self._layer = functional(inputs, outputs, name)
-        self._layer.held.shell = self
-        if not trainable:
-            self.trainable = False
+        self._layer.store.shell = self
+        self.trainable = trainable
 
     def _setup(self, name: str | None) -> None:
         self._given_name = name
@@ -57,6 +57,7 @@ class Model(TrainingMethods):
         self._inputs: Any = None
         self._outputs: Any = None
         self._seed: int | None = None
+        self._trainable = True
         self._calls = 0
         self._jitted: tuple[Any, Any] = (None, None)
         self._setup_training()
@@ -76,7 +77,7 @@ class Model(TrainingMethods):
           key: ``jax.random.key(seed)``.
           x_spec: what inputs look like; needed only for a Sequential whose input shape is not known.
         """
-        described = self.input_spec if x_spec is None else jax.tree.map(spec_of, x_spec)
+        described = self.input_spec if x_spec is None else map_nest(spec_of, x_spec)
         if described is None:
             raise ValueError(
                 f"Model {self.name!r} does not know its input shape yet: write init(key, x_spec), or start it with Input."
@@ -84,16 +85,30 @@ class Model(TrainingMethods):
         return self.layer.init(key, described)
 
     def apply(
-        self, params: Params, state: State, x: Any, training: bool = False, key: jax.Array | None = None
+        self,
+        params: Params,
+        state: State,
+        x: Any,
+        ctx: Context | None = None,
+        *,
+        training: bool = False,
+        key: jax.Array | None = None,
     ) -> tuple[Any, State]:
         """Compute ``(outputs, state)`` from the arguments alone; compiled, and usable inside other JAX transformations.
 
         Args:
           params, state: trees such as :meth:`init` returns, or ``model.params`` and ``model.state``.
           x: inputs as a single array, list or dict.
-          training: whether Dropout drops and BatchNormalization uses the batch's statistics.
-          key: the key for layers that draw random numbers in training.
+          ctx: what an enclosing layer passes, or ``Context(frozen=model.frozen, ...)`` for a model with frozen layers; then
+            nothing is compiled here, and a result that has a mask comes as ``Masked``.
+          training: without ``ctx``, whether Dropout drops and BatchNormalization uses the batch's statistics.
+          key: without ``ctx``, the key for layers that draw random numbers in training.
         """
+        if ctx is not None:
+            return self.layer.apply(params, state, x, context_of(ctx, training, key))
+        return self._apply(params, state, x, key, bool(training), frozenset())
+
+    def _apply(self, params: Params, state: State, x: Any, key: Any, training: bool, frozen: frozenset) -> tuple[Any, State]:
         layer, function = self._jitted
         if layer is not self.layer:
             layer = self.layer
@@ -104,7 +119,8 @@ class Model(TrainingMethods):
 
             function = jax.jit(pure, static_argnums=(4, 5))
             self._jitted = (layer, function)
-        return function(params, state, x, key, bool(training), self._frozen())
+        y, state = function(params, state, x, key, training, frozen)
+        return map_nest(lambda _, leaf: leaf, self.program.outputs, y), state  # jit sorts dictionaries
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack into the pure functions: ``init, apply = model``."""
@@ -113,7 +129,7 @@ class Model(TrainingMethods):
     def __call__(self, inputs: Any, *more: Any, training: bool | None = None, **arguments: Any) -> Any:
         """Call the model like a layer: on symbolic tensors, or on arrays with the weights that it holds."""
         given = (inputs, *more)
-        if any(map(is_symbolic, jax.tree.leaves((given, arguments)))):
+        if has_symbolic((given, arguments)):
             return self.layer(*given, training=training, **arguments)
         if more or arguments:
             raise TypeError(f"Model {self.name!r} takes one input (an array, list or dictionary) and training=.")
@@ -123,9 +139,10 @@ class Model(TrainingMethods):
             count(x)  # as many examples in each
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls) if training else None
-        y, state = self.apply(self.params, self.state, x, bool(training), key)
-        if training and not traced:
-            variables.write(self.layer, self.params, state)
+        params, before = self.params, self.state
+        y, state = self._apply(params, before, x, key, bool(training), self.frozen)
+        if not is_traced((y, state)):
+            store.write(self.layer, params, state)  # a pass may leave statistics, or what a stateful layer carries on
         return y
 
     # -- what it holds ------------------------------------------------------------------------------------------------
@@ -134,21 +151,21 @@ class Model(TrainingMethods):
     def seed(self) -> int:
         """The seed of its weights, shuffling and dropout; drawn on first need unless ``compile(seed=...)`` gave one."""
         if self._seed is None:
-            self._seed = variables.next_seed()
+            self._seed = store.next_seed()
         return self._seed
 
     def _fill(self) -> None:
-        if not variables.is_held(self.layer):
+        if not store.is_filled(self.layer):
             described = self.input_spec
             if described is None:
                 raise ValueError(f"Model {self.name!r} has no weights yet: call build(input_shape), or fit it on data.")
-            variables.fill(self.layer, jax.random.key(self.seed), described)
+            store.fill(self.layer, jax.random.key(self.seed), described)
 
     @property
     def params(self) -> Params:
         """The trained arrays it holds, by layer name. Assign a tree of the same shapes to replace them."""
         self._fill()
-        return variables.read(self.layer)[0]
+        return store.read(self.layer)[0]
 
     @params.setter
     def params(self, tree: Params) -> None:
@@ -158,7 +175,7 @@ class Model(TrainingMethods):
     def state(self) -> State:
         """The arrays it remembers but does not train, by layer name; assignable like ``params``."""
         self._fill()
-        return variables.read(self.layer)[1]
+        return store.read(self.layer)[1]
 
     @state.setter
     def state(self, tree: State) -> None:
@@ -166,7 +183,7 @@ class Model(TrainingMethods):
 
     def _replace(self, tree: Any, part: int) -> None:
         self._fill()
-        pair = list(variables.read(self.layer))
+        pair = list(store.read(self.layer))
         old, new = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (pair[part], tree))
         for path in [*old, *new]:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
@@ -175,34 +192,32 @@ class Model(TrainingMethods):
                 raise ValueError(f"{'params' if part == 0 else 'state'}: {name!r} is {wrong}.")
             if jnp.shape(old[path]) != jnp.shape(new[path]):
                 raise ValueError(f"{name!r} has shape {jnp.shape(old[path])}, but got an array of shape {jnp.shape(new[path])}.")
-        pair[part] = jax.tree.map(lambda a, b: jnp.asarray(b, a.dtype), pair[part], tree)
-        variables.write(self.layer, *pair)
+        pair[part] = jax.tree.map(lambda a, b: store.owned(b, a.dtype), pair[part], tree)
+        store.write(self.layer, *pair)
 
     def get_weights(self) -> list[Any]:
         """Return copies of all arrays as NumPy arrays, in Keras's order."""
         self._fill()
-        return variables.get_weights(self.layer)
+        return self.layer.get_weights()
 
     def set_weights(self, weights: Any) -> None:
         """Replace all arrays, in Keras's order; shapes are checked before anything changes."""
         self._fill()
-        variables.set_weights(self.layer, weights)
+        store.set_weights(self.layer, weights)
 
-    def reset_states(self) -> None:
+    def reset_state(self) -> None:
         """Forget what stateful layers carry from batch to batch."""
-        variables.reset(self.layer)
+        store.reset(self.layer)
 
     @property
     def weights(self) -> list[jax.Array]:
         """All arrays, in Keras's order."""
         self._fill()
-        return [
-            variables.get_in((leaf.held.params, leaf.held.state)[part], path) for leaf, part, path in variables.slots(self.layer)
-        ]
+        return store.arrays(self.layer)
 
     def count_params(self) -> int:
         """Count the numbers in all arrays, trained or not."""
-        return variables.count(self.layer)
+        return store.count(self.layer)
 
     # -- layers and shapes --------------------------------------------------------------------------------------------
 
@@ -297,12 +312,14 @@ class Model(TrainingMethods):
 
     @property
     def trainable(self) -> bool:
-        """Whether it learns; setting it sets every layer inside."""
-        return self.layer.trainable
+        """Whether it learns; setting it sets every layer inside. Nothing inside a model that does not learn does."""
+        return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self.layer.trainable = bool(value)
+        self._trainable = checked_bool("trainable", value)
+        if self._layer is not None:
+            self.layer.trainable = self._trainable
 
     @property
     def built(self) -> bool:
@@ -335,8 +352,10 @@ class Model(TrainingMethods):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r}, layers={len(self.program.layers) if self._layer is not None else 0}>"
 
-    def _frozen(self) -> frozenset[tuple[str, ...]]:
-        return frozenset(path for path, leaf in self.layer.owned if not leaf.trainable)
+    @property
+    def frozen(self) -> frozenset[tuple[str, ...]]:
+        """The paths of the layers that do not learn at present, for ``Context(frozen=...)``."""
+        return store.frozen_paths(self.layer)
 
     def _program_for(self, x: Any) -> Any:
         """Return the program that takes inputs like x; a Sequential may have to learn its input shape from them."""
@@ -347,8 +366,9 @@ def outward(layer: Layer) -> Any:
     """Show a model inside another as a model, and a layer as itself."""
     if layer.definition.program is None:
         return layer
-    if layer.held.shell is None:
+    if layer.store.shell is None:
         model = Model.__new__(Model)
         model._setup(layer.given_name)
-        model._layer, layer.held.shell = layer, model
-    return layer.held.shell
+        model._layer, layer.store.shell = layer, model
+        model._trainable = layer.store.trainable
+    return layer.store.shell

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
-from jkeras.core.resolve import flatten, map_nest
+from jkeras.core.arguments import checked_bool
+from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import accepts, shape_of, spec
 from jkeras.core.symbolic import is_symbolic
 from jkeras.models.model import Model, outward
@@ -35,53 +35,77 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True):
-        self._setup(name)
         self._chain: list[Layer] = []
+        self._named: dict[str | None, Layer] = {}
+        self._setup(name)
         self._tensors: list[Any] = []  # the input and what each layer makes of it; empty while the input shape is unknown
         self._learned_shape = False
+        self._trainable = checked_bool("trainable", trainable)
         for layer in layers or ():
             self.add(layer)
-        if not trainable:
-            self.trainable = False
 
     def add(self, layer: Any) -> None:
         """Append a layer; after an error the model is what it was."""
         if is_symbolic(layer):
             return self._start(layer)
         pure = as_layer(layer, "Sequential.add")
-        if not self._chain and not self._tensors:
-            self._start_from(pure)
-        tensors = [pure(self._tensors[-1])] if self._tensors else []
-        if tensors and len(flatten(tensors[0])) != 1:
+        if self._named.get(pure.given_name, pure) is not pure:
+            raise GraphError(f"Two layers of this model are both named {pure.given_name!r}: give one another name.")
+        known = self._tensors or (self._start_from(pure) if not self._chain else [])
+        made = [pure(known[-1])] if known else []
+        if made and len(flatten(made[0])) != 1:
             raise GraphError(
                 f"{pure.label} returns several tensors, and a Sequential model is a chain; use Model(inputs, outputs)."
             )
-        self._rewired([*self._chain, pure], [*self._tensors, *tensors])
+        if known is not self._tensors:
+            self._tensors = known
+        self._chain.append(pure)
+        self._tensors += made
+        self._changed()
 
     def _start(self, tensor: Any) -> None:
         if self._tensors or self._chain:
             raise GraphError(f"Sequential {self.name!r} starts already; an Input can only come first.")
         self._tensors = [tensor]
 
-    def _start_from(self, pure: Layer) -> None:
+    def _start_from(self, pure: Layer) -> list[Any]:
+        """Return the Input that a first layer asks for, in a list; an empty one if it asks for none."""
+        program = pure.definition.program
         if pure.input_shape_given is not None:
-            self._tensors = [Input(pure.input_shape_given)]
-        elif pure.definition.program is not None and pure.definition.program.input_spec is not None:
-            self._tensors = [
-                map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), pure.definition.program.input_spec)
-            ]
+            return [Input(pure.input_shape_given)]
+        if program is not None and program.input_spec is not None:
+            return [map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), program.input_spec)]
+        return []
 
     def _rewired(self, chain: list[Layer], tensors: list[Any]) -> None:
-        if not chain:
-            self._layer = None
-        elif tensors:
-            self._layer = functional(tensors[0], tensors[-1], self._given_name, kind="Sequential")
+        self._chain, self._tensors = chain, tensors
+        self._named = {layer.given_name: layer for layer in chain if layer.given_name is not None}
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what was made of the chain: it is made anew when it is needed, so that n calls of ``add`` cost n steps."""
+        if self._chain and self._chain[-1].given_name is not None:
+            self._named[self._chain[-1].given_name] = self._chain[-1]
+        self._whole, self._engines, self._inputs, self._outputs = None, {}, None, None
+
+    @property
+    def _layer(self) -> Layer | None:
+        if self._whole is None and self._chain:
+            self._whole = self._made()
+        return self._whole
+
+    @_layer.setter
+    def _layer(self, layer: Layer | None) -> None:
+        self._whole = layer
+
+    def _made(self) -> Layer:
+        if self._tensors:
+            self._inputs, self._outputs = self._tensors[0], self._tensors[-1]
+            made = functional(self._inputs, self._outputs, self._given_name, kind="Sequential")
         else:
-            self._layer = sequential(chain, self._given_name)
-        self._chain, self._tensors, self._engines = chain, tensors, {}
-        self._inputs, self._outputs = (tensors[0], tensors[-1]) if tensors and chain else (None, None)
-        if self._layer is not None:
-            self._layer.held.shell = self
+            made = sequential(self._chain, self._given_name)
+        made.store.shell, made.store.trainable = self, self._trainable
+        return made
 
     def pop(self) -> Layer:
         """Remove the last layer and return it."""
@@ -94,13 +118,15 @@ class Sequential(Model):
     @property
     def layer(self) -> Layer:
         """The pure layer that this model is."""
-        if self._layer is None:
+        made = self._layer
+        if made is None:
             raise ValueError(f"Sequential {self.name!r} has no layers: call add(layer).")
-        return self._layer
+        return made
 
     @property
     def layers(self) -> list[Any]:
         """Its layers in order, without the Input."""
+        _ = self._layer  # its layers have their names from it
         return [outward(layer) for layer in self._chain]
 
     def build(self, input_shape: Any = None) -> None:
@@ -118,7 +144,7 @@ class Sequential(Model):
 
     def _is_unused(self) -> bool:
         """Whether no layer holds arrays yet, so that a shape learned from data that were refused binds nothing."""
-        return all(leaf.held.params is None for _, leaf in self.layer.owned)
+        return all(node.store.params is None for _, node in self.layer.nodes)
 
     def _program_for(self, x: Any) -> Any:
         """Learn the input shape from the first data; an axis that has another size later becomes unknown."""
@@ -132,15 +158,15 @@ class Sequential(Model):
                 )
             return known
         is_nest = isinstance(x, dict) or (isinstance(x, (list, tuple)) and not is_numbers(x))
-        alone: Any = jax.tree.leaves(x)[0] if is_nest else x
+        alone: Any = flatten(x)[0] if is_nest else x
         sizes = (None, *np.shape(alone)[1:])
         if self._tensors:
             before = self._tensors[0].shape
             if len(before) != len(sizes) or accepts(self._tensors[0].spec, spec(sizes)):
                 return known
             if self._is_unused():
-                for _, leaf in self.layer.owned:
-                    leaf.held.forget_call()
+                for _, node in self.layer.nodes:
+                    node.store.forget_call()
             else:
                 sizes = tuple(a if a == b else None for a, b in zip(before, sizes, strict=True))
         try:

@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.callbacks import CallbackList, History
-from jkeras.core import variables
+from jkeras.core import store
+from jkeras.core.arguments import whole_number
 from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
 from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, with_class_weight
 from jkeras.training.engine import Engine, Live, Segment, shielded
-from jkeras.training.fit import host, run_epochs, run_judging, run_predictions
+from jkeras.training.fit import host, run_epochs, run_tests, run_predictions
 from jkeras.training.progress import Display, display
-from jkeras.training.source import Arrays, Stream, whole_number
+from jkeras.training.source import Arrays, Stream
 from jkeras.training.step import Batch, TrainState
 
 
@@ -101,7 +102,7 @@ class TrainingMethods(Compiled):
         def validate(epoch: int, state: TrainState) -> dict[str, float]:
             if validation is None or (epoch + 1) % freq:
                 return {}
-            logs = run_judging(engine, validation, state.params, state.state, Display())[1]
+            logs = run_tests(engine, validation, state.params, state.state, Display())[1]
             return {f"val_{name}": value for name, value in logs.items()}
 
         history = History()
@@ -143,9 +144,9 @@ class TrainingMethods(Compiled):
         given = x if is_stream(x) else (x, y, sample_weight)
         source = self._source(engine, given, _size(batch_size), _steps("steps", steps), "the data")
         before = engine.compile_seconds
-        done, logs, state = run_judging(engine, source, self.params, self.state, show)
+        done, logs, state = run_tests(engine, source, self.params, self.state, show)
         show.end(done, logs, engine.compile_seconds - before)
-        variables.write(self.layer, self.params, state)
+        store.write(self.layer, self.params, state)
         return self._returned(logs, return_dict)
 
     def predict(
@@ -169,7 +170,7 @@ class TrainingMethods(Compiled):
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls)  # for layers called with training=True
         y, state = run_predictions(engine, x, self.params, self.state, key, size, _steps("steps", steps), show)
-        variables.write(self.layer, self.params, state)
+        store.write(self.layer, self.params, state)
         return y
 
     # -- one batch ----------------------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ class TrainingMethods(Compiled):
         engine = self._ready(need_loss=False)
         segment = _single(check(engine.trainer, x, y, sample_weight))
         carry = (self.params, self.state, engine.empty())
-        _, _, totals = engine.judge(segment, carry)(carry, 0, 1)
+        _, _, totals = engine.test(segment, carry)(carry, 0, 1)
         return self._returned(host(engine.results(totals)), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:

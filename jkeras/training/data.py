@@ -15,7 +15,7 @@ import numpy as np
 
 from jkeras.core.errors import DataError, ShapeError
 from jkeras.core.graph import Program
-from jkeras.core.resolve import flatten, resolve
+from jkeras.core.nest import flatten, resolve
 from jkeras.core.shapes import accepts, shape_of
 from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
@@ -192,7 +192,7 @@ def check_weights(trainer: Trainer, weight: Any) -> dict[str, Any]:
 
 def check(trainer: Trainer, x: Any, y: Any, weight: Any, what: str = "") -> Batch:
     """Make checked arrays by name of everything that a step needs, with as many examples in each."""
-    batch = Batch(check_inputs(trainer.program, x), check_targets(trainer, y), check_weights(trainer, weight))
+    batch = Batch(check_inputs(trainer.layer.definition.program, x), check_targets(trainer, y), check_weights(trainer, weight))
     count(batch, what)
     return batch
 

@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.compilation import jit_quickly
-from jkeras.core.context import Context, unmask
+from jkeras.core.context import Context
+from jkeras.core.describe import variables
+from jkeras.core.masks import unmask
 from jkeras.training.step import Batch, Trainer, TrainState, pick
 
 
@@ -58,22 +60,22 @@ class Engine:
         self._checked: set[Any] = set()
         self.results = self._timed(jit_quickly(trainer.objective.results))
         self.copy = self._timed(jit_quickly(lambda tree: jax.tree.map(jnp.copy, tree)))
-        self._lots = self._timed(jit_quickly(trainer.lots, static_argnums=(1,)))
+        self._bits = self._timed(jit_quickly(trainer.shuffle_bits, static_argnums=(1,)))
         self._empty: Any = None
         self.predict = jax.jit(self._predict)
 
     def train(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
         """Return a function ``(carry, start, stop) -> carry`` that trains; carry is (TrainState, totals), and is consumed."""
-        return self._stretch("train", self.trainer.advance, segment, like, donate=True)
+        return self._stretch("train", self.trainer.train_step, segment, like, donate=True)
 
-    def judge(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
+    def test(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
         """Return a function ``(carry, start, stop) -> carry`` that evaluates; carry is (params, state, totals)."""
 
-        def judge(params: Any, state: Any, totals: Any, batch: Batch, valid: Any) -> Any:
-            totals, state = self.trainer.judge_batch(params, state, totals, batch, valid)
+        def test(params: Any, state: Any, totals: Any, batch: Batch) -> Any:
+            totals, state = self.trainer.test_step(params, state, totals, batch)
             return params, state, totals
 
-        return self._stretch("judge", judge, segment, like, donate=False)
+        return self._stretch("test", test, segment, like, donate=False)
 
     def check_batch(self, batch: Batch) -> None:
         """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
@@ -82,19 +84,19 @@ class Engine:
             return
         rows = self.trainer.fixed_batch
         specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
-        params, state = jax.eval_shape(lambda: self.trainer.layer.init(jax.random.key(0), self.trainer.input_spec))
+        params, state = variables(self.trainer.layer, self.trainer.input_spec)
         jax.eval_shape(
-            lambda p, s, b: self.trainer.judge_batch(p, s, self.trainer.objective.empty(), b, None), params, state, specs
+            lambda p, s, b: self.trainer.test_step(p, s, self.trainer.objective.empty(), b), params, state, specs
         )
         self._checked.add(known)
 
     def order(self, state: TrainState, n: int, total: int) -> jax.Array:
         """Return the order of an epoch, filled up with 0 to ``total``; the same numbers as ``trainer.order``.
 
-        The lots are sorted on the host, several times as fast as XLA sorts on a CPU: a lot and its example's number make one
-        number of 64 bits, so that equal lots stay in order.
+        The shuffle bits are sorted on the host, several times as fast as XLA sorts on a CPU: they and the example's number make
+        one number of 64 bits, so that equal ones stay in order.
         """
-        numbered = np.asarray(self._lots(state, n)).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
+        numbered = np.asarray(self._bits(state, n)).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
         order = (np.sort(numbered) & np.uint64(0xFFFFFFFF)).astype(np.int32)
         return jax.device_put(np.pad(order, (0, total - n)))
 
@@ -124,11 +126,11 @@ class Engine:
         y, state = self.trainer.layer.apply(params, state, x, ctx)
         return unmask(y), state
 
-    def _stretch(self, kind: str, advance: Callable[..., Any], segment: Segment, like: Any, donate: bool) -> Callable[..., Any]:
+    def _stretch(self, kind: str, step: Callable[..., Any], segment: Segment, like: Any, donate: bool) -> Callable[..., Any]:
         size, padded = segment.batch_size, segment.padded
 
         def one(carry: Any, data: Any, order: Any, n: Any, i: Any) -> Any:
-            return advance(*carry, *pick(data, order, n, i, size, padded))
+            return step(*carry, pick(data, order, n, i, size, padded))
 
         def many(carry: Any, data: Any, order: Any, n: Any, start: Any, stop: Any) -> Any:
             return jax.lax.fori_loop(start, stop, lambda i, c: one(c, data, order, n, i), carry)

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from jkeras.callbacks import CallbackList
-from jkeras.core.resolve import map_nest, resolve
+from jkeras.core.describe import coupling
+from jkeras.core.nest import map_nest, resolve
 from jkeras.training.data import check_inputs, count, is_stream, unpack
 from jkeras.training.engine import Engine, Live, Pace, bucket, fill_up, shielded
 from jkeras.training.progress import Display
@@ -92,14 +93,14 @@ def _train_epoch(
     return done, host(engine.results(totals))
 
 
-def run_judging(engine: Engine, source: Any, params: Any, state: Any, show: Display) -> tuple[int, dict[str, float], Any]:
+def run_tests(engine: Engine, source: Any, params: Any, state: Any, show: Display) -> tuple[int, dict[str, float], Any]:
     """Evaluate; return the number of steps, the logs, and the state that the layers are left in."""
     totals, done, pace = engine.empty(), 0, Pace(False)
     show.begin(0, 1, source.steps)
     try:
         for segment in source.segments(engine, None):
             carry = (params, state, totals)
-            program = engine.judge(segment, carry)
+            program = engine.test(segment, carry)
             start = 0
             while start < segment.steps:
                 stop = min(start + pace.size(), segment.steps)
@@ -122,9 +123,9 @@ def run_predictions(
     trainer = engine.trainer
     fixed = trainer.fixed_batch
     batch_size = fixed or batch_size or 32
-    pads = trainer.layer.definition.couples != "always"
+    pads = coupling(trainer.layer, trainer.input_spec) != "always"
     pieces, sizes = [], []
-    arrays = x if is_stream(x) else check_inputs(trainer.program, x)
+    arrays = x if is_stream(x) else check_inputs(trainer.layer.definition.program, x)
     available = None if is_stream(x) else -(-count(arrays) // batch_size)
     show.begin(0, 1, available if steps is None else steps)
     try:
@@ -138,7 +139,7 @@ def run_predictions(
         host = [jax.tree.map(lambda a, n=n: np.asarray(a)[:n], y) for y, n in zip(pieces, sizes, strict=True)]
         outputs = jax.tree.map(lambda *parts: parts[0] if len(parts) == 1 else np.concatenate(parts), *host)
         show.end(len(sizes), {}, 0.0)
-        names = trainer.program.output_names
+        names = trainer.layer.definition.program.output_names
         return map_nest(resolve(outputs, names, "outputs").__getitem__, names), state  # dictionaries in their own order
     finally:
         show.close()
@@ -149,7 +150,7 @@ def _batches(trainer: Any, x: Any, batch_size: int, steps: int | None) -> Any:
         for i, item in enumerate(x):
             if i == steps:
                 return
-            rows = check_inputs(trainer.program, unpack(item, "the data")[0])
+            rows = check_inputs(trainer.layer.definition.program, unpack(item, "the data")[0])
             yield count(rows), rows
         return
     for i, start in enumerate(range(0, count(x), batch_size)):

@@ -1,4 +1,4 @@
-"""What ``compile`` was told, by output name: losses, their weights, metrics; and how a batch is judged by them."""
+"""What ``compile`` was told, by output name: losses, their weights, metrics; and how a batch is outcome by them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jkeras import losses, metrics
-from jkeras.core.context import is_masked
 from jkeras.core.errors import UnknownNameError, nearest
-from jkeras.core.graph import closings
-from jkeras.core.layer import Layer
-from jkeras.core.resolve import flatten, resolve
+from jkeras.core.masks import lengthened, restricted
+from jkeras.core.nest import flatten, map_nest, resolve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +44,7 @@ class Objective:
     @property
     def couples(self) -> bool:
         """Whether a loss or metric, being the user's own, may look at a batch as a whole."""
-        own = [loss for loss in self.losses.values() if loss is not None and not loss.checked]
+        own = [loss for loss in self.losses.values() if loss is not None and not loss.per_example]
         return bool(own) or not all(metric.per_example for chosen in self.metrics.values() for metric, _ in chosen)
 
     def log_names(self) -> list[str]:
@@ -65,15 +62,15 @@ class Objective:
 
     # -- judging a batch ----------------------------------------------------------------------------------------------
 
-    def losses_of(self, judged: Judged, penalty: Any) -> tuple[Any, dict[str, Any]]:
+    def losses_of(self, outcome: Outcome, penalty: Any) -> tuple[Any, dict[str, Any]]:
         """Return the weighted total with the penalty, and each output's loss by itself."""
         parts = {}
         for name, loss in self.losses.items():
             if loss is not None:
                 where = f" of output {name!r}" if len(self.names) > 1 else ""
-                logits = judged.logits[name] if loss.closing is not None and judged.closing[name] is loss.closing else None
-                values = loss.values(judged.targets[name], judged.outputs[name], logits, where)
-                parts[name] = losses.reduce(values, judged.weights[name], judged.mask_of(name), loss.reduction)
+                logits = outcome.logits[name] if loss.closing is not None and outcome.activation[name] is loss.closing else None
+                values = loss.values(outcome.targets[name], outcome.outputs[name], logits, where)
+                parts[name] = losses.reduce(values, outcome.weights[name], outcome.mask_of(name), loss.reduction)
         total = sum((self.weights[name] * value for name, value in parts.items()), penalty)
         return total, parts
 
@@ -85,18 +82,18 @@ class Objective:
                 kept[self._log_name(output, metric)] = metric.init()
         return kept
 
-    def add(self, totals: Mapping[str, Any], judged: Judged, total: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
+    def add(self, totals: Mapping[str, Any], outcome: Outcome, total: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
         """Add a batch to an epoch's totals; a loss counts as many times as the batch has examples."""
         after = dict(totals)
-        count = judged.count()
+        count = outcome.count()
         values = {"loss": total, **({f"{name}_loss": v for name, v in parts.items()} if self._several_losses else {})}
         for name, value in values.items():
             after[name] = metrics.add_to(totals[name], value, count)
         for output in self.names:
             for metric, weighted in self.metrics[output]:
                 name = self._log_name(output, metric)
-                weights = judged.metric_weights(output, weighted)
-                after[name] = metric.update(totals[name], judged.targets[output], judged.outputs[output], weights)
+                weights = outcome.metric_weights(output, weighted)
+                after[name] = metric.update(totals[name], outcome.targets[output], outcome.outputs[output], weights)
         return after
 
     def results(self, totals: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,13 +109,13 @@ class Objective:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Judged:
+class Outcome:
     """One batch as the objective sees it, each part by output name.
 
     Attributes:
       targets, outputs: arrays, outputs in at least float32.
-      logits: outputs before their closing activation.
-      closing: that activation, or None.
+      logits: what went into an output's activation, or None where that is not known.
+      activation: that activation, or None.
       masks: which entries of an output are valid, or None for all.
       weights: sample weights, or None.
       valid: ``(batch,)``, False for examples that only fill up a last, smaller batch; None where all are real.
@@ -127,17 +124,14 @@ class Judged:
     targets: Mapping[str, Any]
     outputs: Mapping[str, Any]
     logits: Mapping[str, Any]
-    closing: Mapping[str, Any]
+    activation: Mapping[str, Any]
     masks: Mapping[str, Any]
     weights: Mapping[str, Any]
     valid: Any
 
     def mask_of(self, name: str) -> Any:
         """Return which entries count, masks and filling taken together."""
-        mask = self.masks[name]
-        if mask is None or self.valid is None:
-            return self.valid if mask is None else mask
-        return mask & self.valid.reshape(-1, *(1,) * (mask.ndim - 1))
+        return restricted(self.masks[name], self.valid)
 
     def count(self) -> Any:
         """Return how many real examples there are, as the one weight of a one-element batch."""
@@ -152,19 +146,30 @@ class Judged:
             return given if mask is None else mask.astype(jnp.float32)
         given = given.reshape(given.shape[:1]) if given.ndim > mask.ndim and given.shape[-1] == 1 else given
         ndim = max(given.ndim, mask.ndim)
-        spread = [a.reshape(*a.shape, *(1,) * (ndim - a.ndim)) for a in (given, mask.astype(jnp.float32))]
-        return spread[0] * spread[1]
+        return lengthened(given, ndim) * lengthened(mask.astype(jnp.float32), ndim)
 
 
-def judge(layer: Layer, y: Any, targets: Mapping, weights: Mapping, valid: Any) -> Judged:
-    """Arrange what a model's ``linear`` returned, by name, closing each output."""
-    names = jax.tree.leaves(layer.definition.program.output_names)  # as JAX flattens the outputs
-    outputs, logits, closing, masks = {}, {}, {}, {}
-    for name, leaf, close in zip(names, jax.tree.leaves(y, is_leaf=is_masked), closings(layer), strict=True):
-        value, masks[name] = leaf if is_masked(leaf) else (leaf, None)
-        logits[name], closing[name] = losses.widen(value), close
-        outputs[name] = close(logits[name]) if close else logits[name]
-    return Judged(targets, outputs, logits, closing, masks, weights, valid)
+def outcome_of(names: Any, y: Any, batch: Any) -> Outcome:
+    """Arrange what a model returned beside what it should have returned, each part by output name.
+
+    Args:
+      names: the output names as the model nests them.
+      y: its outputs in that nest, each ``Masked``.
+      batch: targets, weights, and which examples are real.
+    """
+    parts: dict[str, tuple] = {}
+
+    def arrange(name: str, leaf: Any) -> None:
+        if leaf.activation is None:
+            parts[name] = (losses.widen(leaf.value), None, None, leaf.mask)
+        else:  # half precision is widened before the activation, not after it
+            logits = losses.widen(leaf.logits)
+            value = leaf.value if logits is leaf.logits else leaf.activation(logits)
+            parts[name] = (value, logits, leaf.activation, leaf.mask)
+
+    map_nest(arrange, names, y)
+    outputs, logits, activation, masks = ({name: part[i] for name, part in parts.items()} for i in range(4))
+    return Outcome(batch.y, outputs, logits, activation, masks, batch.weight, batch.valid)
 
 
 # -- compile ----------------------------------------------------------------------------------------------------------
@@ -181,7 +186,12 @@ def make_objective(outputs: Any, loss: Any, loss_weights: Any, metric: Any, weig
         name: _metrics(metric, outputs, "metrics")[name] + _metrics(weighted_metrics, outputs, "weighted_metrics", True)[name]
         for name in names
     }
-    return Objective(outputs, found, _weights(loss_weights, outputs, found), {n: _distinct(m) for n, m in given.items()})
+    made = Objective(outputs, found, _weights(loss_weights, outputs, found), {n: _distinct(m) for n, m in given.items()})
+    logged = [prefix + name for prefix in ("", "val_") for name in made.log_names()]
+    for name in logged:
+        if logged.count(name) > 1:
+            raise ValueError(f"two numbers would be called {name!r} in the logs; give the metric or the output another name.")
+    return made
 
 
 def _weights(loss_weights: Any, outputs: Any, found: Mapping[str, Any]) -> dict[str, float]:

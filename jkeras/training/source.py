@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,17 +14,6 @@ from jkeras.core.errors import DataError
 from jkeras.training.data import check, count, unpack
 from jkeras.training.engine import Engine, Segment, fill_up
 from jkeras.training.step import Batch, Trainer, TrainState
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """Return an argument as an int of at least ``least``; booleans, floats and strings are refused."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, but got {value!r}.")
-    return number
 
 
 class Arrays:

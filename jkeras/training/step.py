@@ -1,17 +1,22 @@
-"""Pure training: a state that is one pytree, a step, an epoch. ``fit`` is a loop around these.
+"""Pure training: a state that is one pytree, and functions of it, each made of the one before. ``fit`` is a loop around these.
 
-    trainer.init(key)               -> TrainState
-    trainer.step(state, batch)      -> (TrainState, logs)
-    trainer.epoch(state, data)      -> (TrainState, logs)
-    trainer.evaluate(state, data)   -> logs
+    trainer.init(key)                          -> TrainState
+    trainer.loss(params, state, batch, key)    -> (loss, (logs, state))
+    trainer.grads(params, state, batch, key)   -> (grads, (logs, state))
+    trainer.update(train_state, grads)         -> TrainState
+    trainer.step(train_state, batch)           -> (TrainState, logs)
+    trainer.epoch(train_state, data)           -> (TrainState, logs)
+    trainer.evaluate(train_state, data)        -> logs
 
 ``batch`` and ``data`` are ``(x, y)`` or ``(x, y, sample_weight)`` in any form that ``fit`` takes. All are plain functions of
-pytrees: ``jax.vmap`` over ``init`` and ``epoch`` trains an ensemble in one program.
+pytrees: ``jax.vmap`` over ``init`` and ``epoch`` trains an ensemble in one program; gradients are accumulated, clipped, taken per
+example or averaged over devices between ``grads`` and ``update``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,11 +26,11 @@ import optax
 from jax import lax
 
 from jkeras import constraints, regularizers
-from jkeras.core import variables
+from jkeras.core import describe
 from jkeras.core.context import Context
-from jkeras.core.layer import PENALTY, Layer
-from jkeras.core.resolve import resolve
-from jkeras.training.objective import Objective, judge
+from jkeras.core.layer import Layer, penalties_in, run
+from jkeras.core.nest import flatten, get_in, resolve, set_in
+from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
 
@@ -49,11 +54,17 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Arrays by name: inputs, targets, sample weights (None for none)."""
+    """Arrays by name: inputs, targets, sample weights (None for none).
+
+    Attributes:
+      x, y, weight: arrays by name, examples along the first axis.
+      valid: ``(batch,)``, False for examples that only fill up a last, smaller batch; None where all are real.
+    """
 
     x: Mapping[str, Any]
     y: Mapping[str, Any]
     weight: Mapping[str, Any]
+    valid: Any = None
 
 
 def take(data: Any, index: jax.Array) -> Any:
@@ -68,9 +79,10 @@ class Trainer:
     Attributes:
       layer: the model.
       objective: losses and metrics.
-      optimizer: an Optax transformation.
+      optimizer: an Optax transformation; one that asks for ``value``, ``grad`` or ``value_fn`` is given them.
       input_spec: what the model's inputs look like.
-      frozen: paths of the layers that do not learn.
+      frozen: the paths of layers that do not learn, every path of each.
+      compute_dtype: the dtype in which layers compute; None (default) leaves arrays as they are.
     """
 
     layer: Layer
@@ -78,28 +90,52 @@ class Trainer:
     optimizer: Any
     input_spec: Any
     frozen: frozenset[tuple[str, ...]] = frozenset()
+    compute_dtype: Any = None
 
-    @property
-    def program(self) -> Any:
-        """The model's steps."""
-        return self.layer.definition.program
+    # -- what is known before anything runs ---------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def output_specs(self) -> dict[str, Any]:
         """The spec of each output by name."""
-        return resolve(self.layer.definition.infer(self.input_spec), self.program.output_names, "outputs")  # type: ignore[misc]
+        found = describe.outputs(self.layer, self.input_spec)
+        return resolve(found, self.layer.definition.program.output_names, "outputs")
 
-    @property
+    @functools.cached_property
     def fixed_batch(self) -> int | None:
         """The batch size that the model's inputs fix, or None."""
-        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(self.input_spec) if isinstance(leaf.shape[0], int)}
+        sizes = {leaf.shape[0] for leaf in flatten(self.input_spec) if isinstance(leaf.shape[0], int)}
         return min(sizes, default=None)
 
     def couples(self, training: bool) -> bool:
         """Whether an example's part may depend on the rest of its batch, so that batches must not be filled up."""
-        return self.objective.couples or self.layer.definition.couples in (("training", "always") if training else ("always",))
+        coupling = describe.coupling(self.layer, self.input_spec)
+        return self.objective.couples or coupling in (("training", "always") if training else ("always",))
 
-    # -- public, pure -------------------------------------------------------------------------------------------------
+    @functools.cached_property
+    def penalties(self) -> tuple[tuple[tuple[str, ...], Any], ...]:
+        """(path of a weight, regularizer) for every weight that learns and has one."""
+        return tuple(self._rules("_regularizer", regularizers.get))
+
+    @functools.cached_property
+    def projections(self) -> tuple[tuple[tuple[str, ...], Any], ...]:
+        """(path of a weight, constraint) for every weight that learns and has one."""
+        return tuple(self._rules("_constraint", constraints.get))
+
+    def _rules(self, suffix: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
+        """List (path of a weight, function) for every layer argument such as ``kernel_regularizer``."""
+        params, _ = describe.variables(self.layer, self.input_spec)
+        rules = []
+        for path, node in self.layer.nodes:
+            if path in self.frozen:
+                continue
+            for argument, value in node.config.items():
+                word = argument.removesuffix(suffix)
+                if word != argument and value is not None and word != "activity":
+                    own = node.own(get_in(params, path))
+                    rules += [((*path, name), get(value)) for name in own if name in (word, f"{word}_kernel")]
+        return rules
+
+    # -- the functions, each made of the one before -------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> TrainState:
         """Make new parameters from a key, and the state in which training starts from them."""
@@ -108,11 +144,49 @@ class Trainer:
 
     def start(self, params: Any, state: Any, key: jax.Array) -> TrainState:
         """Make the state in which training starts from given parameters."""
-        return TrainState(params, state, self.optimizer.init(self._split(params)[0]), key, jnp.zeros((), jnp.int32))
+        learned, _ = divided(params, self.frozen)
+        return TrainState(params, state, self.optimizer.init(learned), key, jnp.zeros((), jnp.int32))
+
+    def loss(self, params: Any, state: Any, batch: Any, key: jax.Array | None = None) -> tuple[Any, tuple[dict[str, Any], Any]]:
+        """Compute the loss that a training step minimises, penalties included.
+
+        Args:
+          params, state: trees such as ``TrainState`` holds.
+          batch: the examples.
+          key: for layers that draw random numbers; ``step`` uses ``fold_in(train_state.key, train_state.step)``.
+
+        Returns:
+          ``(loss, (logs, state))``: the logs of this batch by name, and what the layers remember afterwards; in the form that
+          ``jax.value_and_grad(..., has_aux=True)`` takes.
+        """
+        ctx = self._context(True, key)
+        total, (totals, state) = self._loss(params, state, self.objective.empty(), self.named(batch), ctx)
+        return total, (self.objective.results(totals), state)
+
+    def grads(self, params: Any, state: Any, batch: Any, key: jax.Array | None = None) -> tuple[Any, tuple[dict[str, Any], Any]]:
+        """Compute the gradients of :meth:`loss` with respect to the parameters that learn: ``(grads, (logs, state))``."""
+        grads, (_, totals, state) = self._grads(params, state, self.objective.empty(), self.named(batch), self._context(True, key))
+        return grads, (self.objective.results(totals), state)
+
+    def update(self, state: TrainState, grads: Any, **extra: Any) -> TrainState:
+        """Take one optimizer step along given gradients, and project weights that have constraints.
+
+        Args:
+          state: where to start.
+          grads: gradients of the parameters that learn; those of frozen ones are left aside.
+          extra: what the optimizer asks for besides, such as ``value=``.
+        """
+        learned, fixed = divided(state.params, self.frozen)
+        optimizer = optax.with_extra_args_support(self.optimizer)
+        updates, opt_state = optimizer.update(divided(grads, self.frozen)[0], state.opt_state, learned, **extra)
+        learned = optax.apply_updates(learned, updates)
+        for path, project in self.projections:
+            learned = set_in(learned, path, project(get_in(learned, path)))
+        return state._replace(params=joined(learned, fixed), opt_state=opt_state, step=state.step + 1)
 
     def step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """Take one optimizer step; the logs are those of this batch."""
-        state, totals = self.advance(state, self.objective.empty(), self.named(batch), None)
+        state, totals = self.train_step(state, self.objective.empty(), self.named(batch))
         return state, self.objective.results(totals)
 
     def epoch(
@@ -122,7 +196,7 @@ class Trainer:
 
         Args:
           state: where to start.
-          data: all examples; they are shuffled by ``state``'s key and step.
+          data: all examples, any number; they are shuffled by ``state``'s key and step.
           batch_size: examples per step. A last, smaller batch is filled up where that changes nothing, and its own step else.
           shuffle: whether the order is drawn anew, or stays as it is.
         """
@@ -133,22 +207,52 @@ class Trainer:
         totals = self.objective.empty()
         if rest and not self.couples(training=True):
             order = jnp.pad(order, (0, batch_size - rest))
-            return self._finish(self.loop(state, totals, data, order, jnp.int32(n), 0, full + 1, batch_size, True))
-        state, totals = self.loop(state, totals, data, order, jnp.int32(n), 0, full, batch_size, False)
+            state, totals = self.loop(state, totals, data, order, jnp.int32(n), 0, full + 1, batch_size, True)
+            return state, self.objective.results(totals)
+        if full:
+            state, totals = self.loop(state, totals, data, order, jnp.int32(n), 0, full, batch_size, False)
         if rest:
-            state, totals = self.advance(state, totals, take(data, order[full * batch_size :]), None)
-        return self._finish((state, totals))
+            state, totals = self.train_step(state, totals, take(data, order[full * batch_size :]))
+        return state, self.objective.results(totals)
 
     def evaluate(self, state: TrainState, data: Any) -> dict[str, Any]:
         """Judge the model on all data at once, without training it."""
-        data = self.named(data)
-        totals, _ = self.judge_batch(state.params, state.state, self.objective.empty(), data, None)
+        totals, _ = self.test_step(state.params, state.state, self.objective.empty(), self.named(data))
         return self.objective.results(totals)
 
-    def _finish(self, pair: tuple[TrainState, Any]) -> tuple[TrainState, dict[str, Any]]:
-        return pair[0], self.objective.results(pair[1])
+    # -- what they are made of, and fit compiles: steps that add to an epoch's totals -------------------------------
 
-    # -- what fit compiles --------------------------------------------------------------------------------------------
+    def _context(self, training: bool, key: Any) -> Context:
+        return Context(training, key, compute_dtype=self.compute_dtype, frozen=self.frozen)
+
+    def _loss(self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context) -> tuple[Any, tuple[Any, Any]]:
+        y, state = run(self.layer, params, state, batch.x, ctx)
+        outcome = outcome_of(self.layer.definition.program.output_names, y, batch)
+        penalty = sum((penalty(get_in(params, path)) for path, penalty in self.penalties), penalties_in(state))
+        total, parts = self.objective.losses_of(outcome, penalty)
+        return total, (self.objective.add(totals, outcome, total, parts), state)
+
+    def _grads(self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context) -> tuple[Any, tuple[Any, Any, Any]]:
+        learned, fixed = divided(params, self.frozen)
+        objective = jax.value_and_grad(lambda l: self._loss(joined(l, fixed), state, totals, batch, ctx), has_aux=True)  # noqa: E741
+        (total, (totals, state)), grads = objective(learned)
+        return grads, (total, totals, state)
+
+    def train_step(self, state: TrainState, totals: Any, batch: Batch) -> tuple[TrainState, Any]:
+        """Take one step and add the batch to the totals."""
+        ctx = self._context(True, jax.random.fold_in(state.key, state.step))
+        grads, (total, after, inner) = self._grads(state.params, state.state, totals, batch, ctx)
+        _, fixed = divided(state.params, self.frozen)
+
+        def value_fn(learned: Any) -> Any:
+            return self._loss(joined(learned, fixed), state.state, totals, batch, ctx)[0]
+
+        return self.update(state._replace(state=inner), grads, value=total, grad=grads, value_fn=value_fn), after
+
+    def test_step(self, params: Any, state: Any, totals: Any, batch: Batch) -> tuple[Any, Any]:
+        """Add a batch to the totals without training; return them and what the layers remember."""
+        # The key is for layers that were called with training=True; it is the same in every batch of every evaluation.
+        return self._loss(params, state, totals, batch, self._context(False, jax.random.key(0)))[1]
 
     def named(self, batch: Any) -> Batch:
         """Resolve ``(x, y)`` or ``(x, y, sample_weight)`` to names."""
@@ -164,17 +268,17 @@ class Trainer:
                 raise ValueError(f"targets: nothing was given for output {name!r}, which has a loss or a metric.")
         return jax.tree.map(jnp.asarray, Batch(inputs, {n: targets[n] for n in wanted}, weights))
 
-    def lots(self, state: TrainState, n: int) -> jax.Array:
-        """Draw a lot ``(n,)`` uint32 for each example, for an epoch that begins at this state."""
+    def shuffle_bits(self, state: TrainState, n: int) -> jax.Array:
+        """Draw a number ``(n,)`` uint32 for each example, by which an epoch that begins at this state is sorted."""
         return jax.random.bits(jax.random.fold_in(jax.random.fold_in(state.key, _SHUFFLE), state.step), (n,))
 
     def order(self, state: TrainState, n: int) -> jax.Array:
-        """Return the examples ``(n,)`` in the order of their lots.
+        """Return the examples ``(n,)`` in the order of their shuffle bits.
 
-        One sort; ``jax.random.permutation`` takes several in case two lots are equal. Here such a pair, rare below a hundred
+        One sort; ``jax.random.permutation`` takes several in case two numbers are equal. Here such a pair, rare below a hundred
         thousand examples, keeps its order.
         """
-        return jnp.argsort(self.lots(state, n), stable=True).astype(jnp.int32)
+        return jnp.argsort(self.shuffle_bits(state, n), stable=True).astype(jnp.int32)
 
     def loop(
         self,
@@ -191,100 +295,37 @@ class Trainer:
         """Take steps ``start`` to ``stop`` of an epoch in one program, gathering each batch on the device."""
 
         def body(i: Any, carry: Any) -> Any:
-            batch, valid = pick(data, order, n, i, batch_size, padded)
-            state, totals = carry
-            return self.advance(state, totals, batch, valid)
+            return self.train_step(*carry, pick(data, order, n, i, batch_size, padded))
 
         return lax.fori_loop(start, stop, body, (state, totals))
 
-    def advance(self, state: TrainState, totals: Any, batch: Batch, valid: Any) -> tuple[TrainState, Any]:
-        """Take one step and add the batch to the totals."""
-        learned, fixed = self._split(state.params)
-        key = jax.random.fold_in(state.key, state.step)
 
-        def objective(learned: Any) -> Any:
-            params = _join(learned, fixed)
-            return self._judge(params, state.state, totals, batch, valid, Context(True, key, frozen=self.frozen))
-
-        (_, (totals, inner)), grads = jax.value_and_grad(objective, has_aux=True)(learned)
-        updates, opt_state = self.optimizer.update(grads, state.opt_state, learned)
-        learned = self._constrain(optax.apply_updates(learned, updates))
-        after = TrainState(_join(learned, fixed), inner, opt_state, state.key, state.step + 1)
-        return after, totals
-
-    def judge_batch(self, params: Any, state: Any, totals: Any, batch: Batch, valid: Any) -> tuple[Any, Any]:
-        """Add a batch to the totals without training."""
-        # The key is for layers that were called with training=True; it is the same in every batch of every evaluation.
-        return self._judge(params, state, totals, batch, valid, Context(key=jax.random.key(0), frozen=self.frozen))[1]
-
-    def _judge(self, params: Any, state: Any, totals: Any, batch: Batch, valid: Any, ctx: Context) -> Any:
-        """Return the loss that is minimised, and beside it the new totals and the layers' new state."""
-        linear: Any = self.layer.definition.linear  # models have one
-        y, state = self.layer.run(linear, params, state, batch.x, ctx)
-        judged = judge(self.layer, y, batch.y, batch.weight, valid)
-        total, parts = self.objective.losses_of(judged, self._penalty(params) + _left_in(state))
-        return total, (self.objective.add(totals, judged, total, parts), state)
-
-    # -- weights that learn, penalties, constraints -------------------------------------------------------------------
-
-    def _split(self, params: Any) -> tuple[Any, Any]:
-        """Divide parameters into those that learn and those that do not."""
-        fixed = variables.nest((path, variables.get_in(params, path)) for path in self.frozen)
-        for path in self.frozen:
-            params = variables.set_in(params, path, {})
-        return params, fixed
-
-    def _penalty(self, params: Any) -> Any:
-        total = jnp.zeros((), jnp.float32)
-        for path, penalty in self._rules("_regularizer", regularizers.get):
-            total = total + penalty(variables.get_in(params, path))
-        return total
-
-    def _constrain(self, learned: Any) -> Any:
-        for path, project in self._rules("_constraint", constraints.get):
-            learned = variables.set_in(learned, path, project(variables.get_in(learned, path)))
-        return learned
-
-    def _rules(self, suffix: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
-        """List (path of a weight, function) for every layer argument such as ``kernel_regularizer``."""
-        rules = []
-        for path, leaf in self.layer.owned:
-            for argument, value in leaf.config.items():
-                if (
-                    argument.endswith(suffix)
-                    and value is not None
-                    and path not in self.frozen
-                    and argument != "activity" + suffix
-                ):
-                    for weight in _weights_called(leaf, argument.removesuffix(suffix)):
-                        rules.append(((*path, *weight), get(value)))
-        return rules
-
-
-def _weights_called(leaf: Layer, word: str) -> list[tuple[str, ...]]:
-    """List a layer's weights that an argument names: ``recurrent`` means ``recurrent_kernel``."""
-    return [path for path in leaf.held.order[0] if path[-1] in (word, f"{word}_kernel")]
-
-
-def pick(data: Batch, order: Any, n: Any, i: Any, batch_size: int, padded: bool) -> tuple[Batch, Any]:
-    """Gather batch number ``i``, and say which of its examples are real."""
+def pick(data: Batch, order: Any, n: Any, i: Any, batch_size: int, padded: bool) -> Batch:
+    """Gather batch number ``i``, and note which of its examples are real."""
     index = lax.dynamic_slice(order, (i * batch_size,), (batch_size,))
     valid = i * batch_size + jnp.arange(batch_size) < n if padded else None
-    return take(data, index), valid
+    return take(data, index)._replace(valid=valid)
 
 
-def _join(learned: Any, fixed: Any) -> Any:
+def divided(tree: Any, frozen: frozenset[tuple[str, ...]], path: tuple[str, ...] = ()) -> tuple[Any, Any]:
+    """Divide parameters into those that learn and those below a frozen path."""
+    if not frozen or not isinstance(tree, dict):
+        return tree, {}
+    if path in frozen:
+        return {}, tree
+    learned, fixed = {}, {}
+    for name, branch in tree.items():
+        moving, still = divided(branch, frozen, (*path, name))
+        if not isinstance(moving, dict) or moving:
+            learned[name] = moving
+        if still:
+            fixed[name] = still
+    return learned, fixed
+
+
+def joined(learned: Any, fixed: Any) -> Any:
     """Put divided parameters together again."""
-    if not isinstance(learned, dict) or not isinstance(fixed, dict):
+    if not isinstance(learned, dict) or not isinstance(fixed, dict) or not fixed:
         return learned
     both = {**fixed, **learned}
-    return {name: _join(learned[name], fixed[name]) if name in learned and name in fixed else both[name] for name in both}
-
-
-def _left_in(state: Any) -> Any:
-    """Add up the penalties that layers left in their state."""
-    total = jnp.zeros((), jnp.float32)
-    for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
-        if getattr(path[-1], "key", None) == PENALTY:
-            total = total + leaf
-    return total
+    return {name: joined(learned[name], fixed[name]) if name in learned and name in fixed else both[name] for name in both}

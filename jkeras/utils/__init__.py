@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jkeras.core.variables import set_random_seed
+from jkeras.core.store import set_random_seed
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jkeras.core import variables
+from jkeras.core import store
 from jkeras.core.graph import Program, Step
 from jkeras.core.layer import Layer
-from jkeras.core.resolve import flatten
+from jkeras.core.nest import flatten
 from jkeras.core.shapes import shape_of
 
 
@@ -81,18 +81,20 @@ def _shapes(program: Program, step: Step) -> str:
 
 def _count(layer: Layer) -> str:
     try:
-        return f"{variables.count(layer):,}"
+        return f"{store.count(layer):,}"
     except ValueError:
         return "0 (unbuilt)"
 
 
 def _totals(model: Any) -> list[str]:
     try:
-        weights = variables.specs(model.layer)
+        weights = store.slots(model.layer)
     except ValueError:
         return [" Total params: 0 (unbuilt)"]
-    learned = [spec for leaf, part, spec in weights if part == 0 and leaf.trainable]
-    fixed = [spec for leaf, part, spec in weights if part == 1 or not leaf.trainable]
+    frozen = store.frozen_paths(model.layer)
+    still = {id(node) for path, node in model.layer.nodes if path in frozen}
+    learned = [spec for node, part, _, spec in weights if part == 0 and id(node) not in still]
+    fixed = [spec for node, part, _, spec in weights if part == 1 or id(node) in still]
     optimizer = [leaf for leaf in jax.tree.leaves(model.opt_state) if hasattr(leaf, "dtype")]
     lines = [("Total", learned + fixed + optimizer), ("Trainable", learned), ("Non-trainable", fixed)]
     if optimizer:

@@ -1,7 +1,8 @@
-"""The one door through which lists, dictionaries, single values and nests become values by name.
+"""Nests: dicts, lists, tuples and other pytrees, always in the order in which they were written.
 
-Inputs, targets, losses, loss weights, metrics and sample weights all come through :func:`resolve`, in the order in which the
-model was written. JAX flattens a dictionary in alphabetical order; nothing here does.
+``jax.tree`` sorts dictionaries by key; nothing here does, so a name and its value never part. :func:`resolve` is the one door
+through which lists, dictionaries, single values and nests become values by name: inputs, targets, losses, loss weights, metrics
+and sample weights all come through it.
 """
 
 from __future__ import annotations
@@ -9,27 +10,71 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
 from jkeras.core.errors import UnknownNameError, nearest
 
-Structure = Any  # a nest of dicts, lists and tuples whose leaves are names
+Structure = Any  # a nest whose leaves are names
+
+
+def _open(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
+    """Return the branches of a nest and how to put others in their place; None for a leaf.
+
+    A class whose instances are leaves although they are pytrees says so by ``is_leaf_of_nests = True``.
+    """
+    if type(tree) is dict:
+        return list(tree.values()), lambda branches: dict(zip(tree, branches, strict=True))
+    if tree is None or getattr(tree, "is_leaf_of_nests", False):
+        return None
+    branches, structure = jax.tree.flatten(tree, is_leaf=lambda branch: branch is not tree)
+    if len(branches) == 1 and branches[0] is tree:
+        return None
+    return branches, structure.unflatten
 
 
 def flatten(tree: Any) -> list[Any]:
-    """List the leaves of nested dicts, lists and tuples in the order in which they were written."""
-    if isinstance(tree, Mapping):
-        return [leaf for branch in tree.values() for leaf in flatten(branch)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for branch in tree for leaf in flatten(branch)]
-    return [tree]
+    """List the leaves of a nest in the order in which they were written; None is a leaf.
+
+    Example:
+      >>> flatten({"b": 1, "a": [2, None]})
+      [1, 2, None]
+    """
+    opened = _open(tree)
+    return [tree] if opened is None else [leaf for branch in opened[0] for leaf in flatten(branch)]
 
 
-def map_nest(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply a function to the leaves of a nest, keeping the order of dictionaries."""
-    if isinstance(tree, Mapping):
-        return {name: map_nest(function, branch) for name, branch in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(map_nest(function, branch) for branch in tree)
-    return function(tree)
+def map_nest(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Apply a function to the leaves of a nest, and of others that are nested as it is, keeping the first one's order.
+
+    Example:
+      >>> map_nest(lambda a, b: a + b, {"b": 1, "a": 2}, {"a": 20, "b": 10})
+      {'b': 11, 'a': 22}
+    """
+    opened = _open(tree)
+    if opened is None:
+        return function(tree, *others)
+    branches, rebuild = opened
+    if type(tree) is dict:
+        beside = [[other[name] for name in tree] for other in others]
+    else:
+        beside = [(_open(other) or ([],))[0] for other in others]
+    return rebuild([map_nest(function, *group) for group in zip(branches, *beside, strict=True)])
+
+
+def get_in(tree: Any, path: tuple[str, ...]) -> Any:
+    """Return the subtree of nested dicts at ``path``, ``{}`` where there is none."""
+    for name in path:
+        tree = tree.get(name, {})
+    return tree
+
+
+def set_in(tree: dict, path: tuple[str, ...], value: Any) -> dict:
+    """Return a copy of nested dicts with ``value`` at ``path``; an empty value leaves no entry."""
+    if not path:
+        return value
+    inner = set_in(tree.get(path[0], {}), path[1:], value)
+    rest = {name: branch for name, branch in tree.items() if name != path[0]}
+    return rest if isinstance(inner, dict) and not inner else {**rest, path[0]: inner}
 
 
 def resolve(

@@ -1,0 +1,72 @@
+"""Layers as JSON: the recorded calls of their constructors, written down and made again; data only, no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jkeras.core.constructors import CONSTRUCTORS, CUSTOM
+from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.layer import Layer
+from jkeras.core.named import Named, makers
+
+
+def to_json(layer: Any) -> str:
+    """Write the call that made a layer, and those of the layers and functions among its arguments, as JSON.
+
+    Raises:
+      TypeError: for an argument that cannot be written: an array, a function without a name, a model.
+
+    Example:
+      >>> from_json(to_json(TimeDistributed(Dense(3, activation="relu"))))
+      TimeDistributed(layer=Dense(units=3, activation='relu'))
+    """
+    return json.dumps(_written(getattr(layer, "layer", layer), "the layer"))
+
+
+def _written(value: Any, where: str) -> Any:
+    value = getattr(value, "layer", value)  # a model shows the layer that it is
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_written(part, where) for part in value]
+    if isinstance(value, Layer) and value.definition.program is None:
+        common = {"name": value.given_name, "dtype": value.dtype, "input_shape": value.input_shape_given}
+        config = {name: _written(given, f"argument {name!r} of {value.title}") for name, given in value.config.items()}
+        config |= {name: _written(given, name) for name, given in common.items() if given is not None}
+        own = CONSTRUCTORS.get(value.kind) is not type(value)
+        return {"custom" if own else "layer": value.kind, "config": config | ({} if value.trainable else {"trainable": False})}
+    if isinstance(value, Named):
+        return {"function": value.kind, "config": {name: _written(v, where) for name, v in value.config.items()}}
+    raise TypeError(f"{where} cannot be written as JSON: {value!r} is no number, string, layer or named function.")
+
+
+def from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """Make the layer that :func:`to_json` wrote down, with arrays of its own.
+
+    Args:
+      text: the JSON.
+      custom_objects: constructors by name, for layers of your own that no imported module defines.
+
+    Raises:
+      UnknownNameError: for a constructor that is not known, with the nearest that is.
+    """
+    made = _made(json.loads(text), {**CUSTOM, **(custom_objects or {})})
+    if not isinstance(made, Layer):
+        raise ValueError(f"the JSON describes no layer but {made!r}.")
+    return made
+
+
+def _made(value: Any, custom: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return tuple(_made(part, custom) for part in value)
+    if not isinstance(value, dict):
+        return value
+    word = next((word for word in ("layer", "custom", "function") if word in value), None)
+    if word is None or set(value) != {word, "config"}:
+        raise ValueError(f"the JSON holds an object that is no layer and no function: {sorted(value)}.")
+    known = {"layer": CONSTRUCTORS, "custom": custom, "function": makers}[word]
+    if value[word] not in known:
+        raise UnknownNameError(f"There is no {word} called {value[word]!r}.{nearest(value[word], known)}")
+    return known[value[word]](**{name: _made(given, custom) for name, given in value["config"].items()})

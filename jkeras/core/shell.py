@@ -1,0 +1,142 @@
+"""A layer as Keras shows it: called on tensors and arrays, with a name, with weights that it holds.
+
+What is here reads and writes the store; :class:`~jkeras.core.layer.Layer` adds the pure pair, which does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jkeras.core import store
+from jkeras.core.arguments import checked_bool
+from jkeras.core.context import Context, is_traced
+from jkeras.core.describe import outputs
+from jkeras.core.errors import GraphError, nearest
+from jkeras.core.masks import unmask, with_mask
+from jkeras.core.nest import flatten, map_nest
+from jkeras.core.shapes import spec_of
+from jkeras.core.symbolic import Call, has_symbolic, is_symbolic, specs_of
+
+if TYPE_CHECKING:
+    from jkeras.core.layer import Definition
+
+
+class Shell:
+    """Calls, name, weights and ``trainable`` of a layer."""
+
+    # what Layer supplies
+    kind: str
+    config: Mapping[str, Any]
+    given_name: str | None
+    dtype: str | None
+    stem: str
+    definition: Definition
+    store: store.Store
+    apply: Any
+
+    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
+        """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""
+        if not inputs:
+            raise TypeError(f"{self.label} was called without an input: write {self.label}(x).")
+        x = inputs[0] if len(inputs) == 1 else tuple(inputs)
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        allowed = ("training", "mask", *self.definition.arguments)
+        for name in arguments:
+            if name not in allowed:
+                raise TypeError(
+                    f"A call of {self.label} takes no argument {name!r}, only {', '.join(allowed)}.{nearest(name, allowed)}"
+                )
+        return self._trace(x, arguments) if has_symbolic((x, arguments)) else self._run_now(x, arguments)
+
+    def _trace(self, x: Any, arguments: Mapping[str, Any]) -> Any:
+        for leaf in flatten(x):
+            if not is_symbolic(leaf):
+                raise GraphError(
+                    f"{self.label} was called on symbolic tensors mixed with {type(leaf).__name__}. Give it symbolic tensors "
+                    "only; a constant can be joined with an operator or a function of jkeras.ops."
+                )
+        described: Any = self
+        found = outputs(described, specs_of(x), specs_of(arguments))
+        store.record(described, specs_of(x))
+        call = Call(described, x, arguments, found)
+        if self.store.call is None:
+            self.store.call = call
+        return call.tensors()
+
+    def _run_now(self, x: Any, arguments: Mapping[str, Any]) -> Any:
+        x = map_nest(lambda leaf: leaf if hasattr(leaf, "mask") else jnp.asarray(leaf), x)
+        layer: Any = self
+        x_spec, seed = map_nest(spec_of, unmask(x)), store.next_seed()
+        outputs(layer, x_spec, {k: v for k, v in arguments.items() if hasattr(v, "shape")})
+        store.record(layer, x_spec)
+        store.fill(layer, seed, x_spec)
+        arguments = dict(arguments)
+        training, mask = bool(arguments.pop("training", False)), arguments.pop("mask", None)
+        x = x if mask is None else with_mask(x, jnp.asarray(mask))
+        params, state = store.read(layer)
+        ctx = Context(training=training, key=jax.random.key(seed), arguments=arguments, frozen=store.frozen_paths(layer))
+        y, state = self.apply(params, state, x, ctx)
+        if not is_traced(state):
+            store.write(layer, params, state)  # a pass may leave statistics, or what a stateful layer carries on
+        return unmask(y)
+
+    @property
+    def name(self) -> str:
+        """The user's name, else the one that the first model around it gave, else the automatic stem."""
+        return self.given_name or self.store.name or self.stem
+
+    @property
+    def label(self) -> str:
+        """How messages refer to it: ``Dense 'head'``."""
+        return f"{self.kind} {self.name!r}" if self.given_name or self.store.name else self.kind
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it learns. Set it before ``fit``; each ``fit`` reads it afresh. Setting it sets every layer inside."""
+        return self.store.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.store.trainable = checked_bool(f"{self.label}.trainable", value)
+        for child in self.definition.children.values():
+            child.trainable = value
+
+    @property
+    def output(self) -> Any:
+        """What its first call returned: a symbolic tensor, from which a new model can be cut."""
+        return self._first_call().tensors()
+
+    @property
+    def input(self) -> Any:
+        """What it was first called on."""
+        return self._first_call().inputs
+
+    def _first_call(self) -> Call:
+        if self.store.call is None:
+            raise AttributeError(f"{self.label} has never been called on a symbolic tensor, so it has no input or output.")
+        return self.store.call
+
+    def get_weights(self) -> list[Any]:
+        """Return copies of its arrays as NumPy arrays, in Keras's order."""
+        return [np.array(array) for array in store.arrays(self)]  # type: ignore[arg-type]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace its arrays by arrays of the same shapes, in Keras's order."""
+        store.set_weights(self, weights)  # type: ignore[arg-type]
+
+    def reset_state(self) -> None:
+        """Forget what a stateful layer carries from batch to batch."""
+        store.reset(self)  # type: ignore[arg-type]
+
+    def count_params(self) -> int:
+        """Count the numbers that it holds, trained or not."""
+        return store.count(self)  # type: ignore[arg-type]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made it, ``name``, ``dtype`` and ``trainable`` included."""
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **self.config}
