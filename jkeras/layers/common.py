@@ -81,7 +81,7 @@ def seeded(ctx: Context, seed: int | None) -> jax.Array:
 
 def stateless(function: Callable[[Any], Any], **more: Any) -> Definition:
     """Define a layer that applies a function to its input, example by example."""
-    return Definition(no_weights, lambda params, state, x, ctx: (function(x), state), couples="never", **more)
+    return Definition(no_weights, lambda params, state, x, ctx: (function(x), state), mixes_examples="never", **more)
 
 
 def activated(init: InitFn, linear: ApplyFn, activation: Any) -> Definition:
@@ -95,7 +95,7 @@ def activated(init: InitFn, linear: ApplyFn, activation: Any) -> Definition:
         closed = lambda leaf: dataclasses.replace(leaf, value=close(leaf.value), logits=leaf.value, activation=close)  # noqa: E731
         return map_nest(closed, join(z, x, ctx.masks)), state
 
-    return Definition(init, apply, couples="never")
+    return Definition(init, apply, mixes_examples="never")
 
 
 def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
@@ -111,7 +111,8 @@ def penalised(definition: Definition, activity_regularizer: Any) -> Definition:
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         y, state = definition.apply(params, state, x, ctx)
         total = sum(penalty(leaf) / leaf.shape[0] for leaf in flatten(unmask(y)))
-        return y, {**state, PENALTY: jnp.asarray(total, jnp.float32)}
+        return y, {**state, PENALTY: jnp.asarray(total, state[PENALTY].dtype)}
 
-    # The output itself couples nothing, but a penalty summed over a batch would count examples that only fill it up.
-    return dataclasses.replace(definition, init=init, apply=apply, couples="always", transient=(*definition.transient, PENALTY))
+    # The output itself mixes nothing, but a penalty summed over a batch would count examples that only fill it up.
+    carried = (*definition.transient, PENALTY)
+    return dataclasses.replace(definition, init=init, apply=apply, mixes_examples="always", transient=carried)

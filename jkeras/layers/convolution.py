@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jkeras.core import Context, Definition, Masked, layer, weight
-from jkeras.core.errors import ShapeError
 from jkeras.core.arguments import whole_number
+from jkeras.core.errors import ShapeError
 from jkeras.layers.common import activated, check_names, choice, need_ndim, one, penalised
 
 

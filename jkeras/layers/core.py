@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Context, Definition, Masked, layer, weight
-from jkeras.core.shapes import is_float
 from jkeras.core.arguments import whole_number
+from jkeras.core.shapes import is_float
 from jkeras.layers.common import activated, check_names, need_ndim, no_weights, penalised, stateless
 
 
@@ -145,7 +145,7 @@ def Embedding(
         rows = jnp.take(params["embeddings"], inside, axis=0, mode="fill", fill_value=jnp.nan)  # (batch, ..., output_dim)
         return (Masked(rows, index != 0) if mask_zero else rows), state
 
-    return Definition(init, apply, couples="never", indices=True)
+    return Definition(init, apply, mixes_examples="never", indices=True)
 
 
 @layer

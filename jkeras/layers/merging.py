@@ -41,7 +41,7 @@ def Add() -> Definition:
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         return Masked(functools.reduce(jnp.add, _aligned(_several(x, "Add", 2))), any_of(ctx.masks)), state
 
-    return Definition(no_weights, apply, couples="never")
+    return Definition(no_weights, apply, mixes_examples="never")
 
 
 def _aligned(xs: list[Any]) -> list[Any]:
@@ -83,7 +83,7 @@ def Concatenate(axis: int = -1) -> Definition:
             raise ShapeError(f"the shapes {shapes_of(xs)} must be equal but for axis {axis}.")
         return Masked(jnp.concatenate(xs, where), concatenated(xs, ctx.masks, where)), state
 
-    return Definition(no_weights, apply, couples="never")
+    return Definition(no_weights, apply, mixes_examples="never")
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

@@ -97,7 +97,7 @@ def BatchNormalization(
         y = y + along(params["beta"]) if center else y
         return y.astype(x.dtype if is_float(x) else jnp.float32), state
 
-    return Definition(init, apply, couples="training")
+    return Definition(init, apply, mixes_examples="training")
 
 
 def _moments(x: Any, axis: int, mask: Any) -> tuple[Any, Any]:

@@ -10,9 +10,9 @@ from jax import lax
 
 from jkeras import activations, initializers
 from jkeras.core import Context, Definition, Masked, fold_in_name, layer, weight
+from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of, shapes_of
-from jkeras.core.arguments import whole_number
 from jkeras.layers.common import check_names, choice, drop, fraction, need_ndim, penalised, seeded
 
 
@@ -55,8 +55,8 @@ def LSTM(
     ``return_state`` a tuple of that, h and c, each ``(batch, units)``. Params: ``kernel`` (features, 4 units),
     ``recurrent_kernel`` (units, 4 units), ``bias`` (4 units,), gates in the order i, f, g, o.
 
-    At a masked step output and state stay what they were. A mask passes through with ``return_sequences``, reversed as the outputs
-    are with ``go_backwards`` (Keras leaves it as it was), and ends without.
+    At a masked step output and state stay what they were. A mask passes through with ``return_sequences``, with ``go_backwards``
+    reversed as the outputs are (Keras leaves it as it was), and ends without.
 
     Args:
       units: size of h and c.
@@ -141,7 +141,7 @@ def LSTM(
     definition = Definition(
         init,
         apply,
-        couples="always" if stateful else "never",
+        mixes_examples="always" if stateful else "never",
         arguments=("initial_state",),
         transient=("hidden", "cell") if stateful else (),
     )

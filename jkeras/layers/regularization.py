@@ -43,4 +43,4 @@ def Dropout(rate: float, noise_shape: Any = None, seed: int | None = None) -> De
         shape = None if noise_shape is None else tuple(x.shape[i] if n is None else n for i, n in enumerate(noise_shape))
         return drop(x, rate, seeded(ctx, seed), shape), state
 
-    return Definition(no_weights, apply, couples="never")
+    return Definition(no_weights, apply, mixes_examples="never")

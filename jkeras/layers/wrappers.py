@@ -16,8 +16,8 @@ def TimeDistributed(layer: Any) -> Definition:
     """Apply one layer or model to every time step, with the same weights.
 
     Shapes: ``(batch, time, ...)`` to ``(batch, time, ...)``, the inner layer seeing ``(batch * time, ...)``; so nothing is
-    unrolled, and time may be unknown. Params: ``{"layer": ...}`` of the inner layer. A mask of time steps passes through; one that
-    the inner layer makes comes out, where Keras drops it.
+    unrolled, and time may be unknown. Params: ``{"layer": ...}`` of the inner layer. A mask of time steps passes through; one
+    that the inner layer makes comes out, where Keras drops it.
 
     A BatchNormalization inside sees batch and time at once, where Keras normalises each time step by itself.
 
@@ -50,4 +50,4 @@ def TimeDistributed(layer: Any) -> Definition:
 
         return map_nest(unfold, call("layer", map_nest(fold, x)))
 
-    return composite(body, couples="never", layer=layer)
+    return composite(body, mixes_examples="never", layer=layer)
