@@ -90,9 +90,9 @@ def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) ->
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
-    """Whether each output lies on its target's side of ``threshold``, averaged over the last axis."""
+    """Whether each target is 1 where the output exceeds ``threshold`` and 0 elsewhere, averaged over the last axis."""
     _same_shape("binary_accuracy", y_true, y_pred)
-    return jnp.mean((y_pred > threshold) == (y_true.astype(y_pred.dtype) == 1), axis=-1)
+    return jnp.mean(y_true == (y_pred > threshold).astype(y_true.dtype), axis=-1)
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:

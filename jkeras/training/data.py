@@ -74,14 +74,13 @@ def cast_to(array: Any, dtype: Any, what: str) -> Any:
     dtype = np.dtype(dtype)
     if array.dtype == dtype:
         return array
-    if dtype.kind in "iu" and isinstance(array, np.ndarray) and array.size:
-        if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.trunc(array)).all()):
-            raise DataError(
-                f"{what} goes into an Input of dtype {dtype}, but holds numbers that are not whole, such as {_odd_one(array)}."
-            )
+    if dtype.kind in "iu" and array.size:
+        host = np.asarray(array)
+        if host.dtype.kind not in "iub" and not (np.isfinite(host).all() and (host == np.trunc(host)).all()):
+            raise DataError(f"{what} must hold whole numbers, being of dtype {dtype}, but holds {_odd_one(host)}.")
         limits = np.iinfo(dtype)
-        if array.min() < limits.min or array.max() > limits.max:
-            raise DataError(f"{what} goes into an Input of dtype {dtype}, but holds numbers from {array.min()} to {array.max()}.")
+        if host.min() < limits.min or host.max() > limits.max:
+            raise DataError(f"{what} must hold what dtype {dtype} can hold, but holds numbers from {host.min()} to {host.max()}.")
     return array.astype(dtype)
 
 
@@ -89,14 +88,16 @@ def _odd_one(array: np.ndarray) -> Any:
     return array[~(np.isfinite(array) & (array == np.trunc(array)))].flat[0]
 
 
-def narrow(array: Any, what: str) -> Any:
-    """Convert targets and weights to what JAX computes in: float32, int32, bool."""
+def narrow(array: Any) -> Any:
+    """Convert targets to what JAX computes in: float32, bool, and int32 as far as it reaches."""
     if not isinstance(array, np.ndarray) or jax.config.read("jax_enable_x64"):
         return array
     if array.dtype == np.float64:
         return array.astype(np.float32)
     if array.dtype.kind in "iu" and array.dtype.itemsize >= 4:
-        return cast_to(array, np.int32, what)
+        limits = np.iinfo(np.int32)
+        fits = not array.size or (array.min() >= limits.min and array.max() <= limits.max)
+        return array.astype(np.int32 if fits else np.float32)
     return array
 
 
@@ -166,7 +167,7 @@ def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
         what = f"targets of output {name!r}"
         if found[name] is None:
             raise DataError(f"{what} are missing: the output has a loss or a metric.")
-        arrays[name] = narrow(to_array(found[name], what), what)
+        arrays[name] = narrow(to_array(found[name], what))
         loss = objective.losses[name]
         if loss is not None and loss.classes:
             classes = int(specs[name].shape[-1])

@@ -85,9 +85,7 @@ class Engine:
         rows = self.trainer.fixed_batch
         specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
         params, state = variables(self.trainer.layer, self.trainer.input_spec)
-        jax.eval_shape(
-            lambda p, s, b: self.trainer.test_step(p, s, self.trainer.objective.empty(), b), params, state, specs
-        )
+        jax.eval_shape(lambda p, s, b: self.trainer.test_step(p, s, self.trainer.objective.empty(), b), params, state, specs)
         self._checked.add(known)
 
     def order(self, state: TrainState, n: int, total: int) -> jax.Array:
@@ -166,7 +164,12 @@ class Engine:
 
 def _signature(tree: Any) -> Any:
     leaves, structure = jax.tree.flatten(tree)
-    return structure, tuple((leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)) for leaf in leaves)
+    return structure, tuple((leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False), _laid(leaf)) for leaf in leaves)
+
+
+def _laid(leaf: Any) -> Any:
+    """Return the sharding of an array that is bound to it; others go where the program wants them."""
+    return leaf.sharding if getattr(leaf, "committed", False) else None
 
 
 def loops_well(jaxpr: Any) -> bool:

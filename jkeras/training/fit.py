@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from jkeras.callbacks import CallbackList
-from jkeras.core.describe import coupling
+from jkeras.core.describe import mixing
 from jkeras.core.nest import map_nest, resolve
+from jkeras.core.store import owned
 from jkeras.training.data import check_inputs, count, is_stream, unpack
 from jkeras.training.engine import Engine, Live, Pace, bucket, fill_up, shielded
 from jkeras.training.progress import Display
@@ -123,7 +124,7 @@ def run_predictions(
     trainer = engine.trainer
     fixed = trainer.fixed_batch
     batch_size = fixed or batch_size or 32
-    pads = coupling(trainer.layer, trainer.input_spec) != "always"
+    pads = mixing(trainer.layer, trainer.input_spec) != "always"
     pieces, sizes = [], []
     arrays = x if is_stream(x) else check_inputs(trainer.layer.definition.program, x)
     available = None if is_stream(x) else -(-count(arrays) // batch_size)
@@ -151,6 +152,7 @@ def _batches(trainer: Any, x: Any, batch_size: int, steps: int | None) -> Any:
             if i == steps:
                 return
             rows = check_inputs(trainer.layer.definition.program, unpack(item, "the data")[0])
+            rows = {name: owned(array) for name, array in rows.items()}  # a reader may fill its buffer anew meanwhile
             yield count(rows), rows
         return
     for i, start in enumerate(range(0, count(x), batch_size)):

@@ -42,7 +42,7 @@ class Objective:
         return [name for name in self.names if self.losses[name] is not None or self.metrics[name]]
 
     @property
-    def couples(self) -> bool:
+    def mixes_examples(self) -> bool:
         """Whether a loss or metric, being the user's own, may look at a batch as a whole."""
         own = [loss for loss in self.losses.values() if loss is not None and not loss.per_example]
         return bool(own) or not all(metric.per_example for chosen in self.metrics.values() for metric, _ in chosen)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.errors import DataError
+from jkeras.core.store import owned
 from jkeras.training.data import check, count, unpack
 from jkeras.training.engine import Engine, Segment, fill_up
 from jkeras.training.step import Batch, Trainer, TrainState
@@ -29,7 +30,7 @@ class Arrays:
         self._n = count(batch)
         self._data = jax.tree.map(jnp.asarray, batch)
         self._size = trainer.fixed_batch or min(batch_size or 32, self._n)
-        self._shuffle, self._couples = shuffle, trainer.couples(training)
+        self._shuffle, self._mixes = shuffle, trainer.mixes_examples(training)
         available = -(-self._n // self._size)
         if steps is not None and steps > available:
             raise DataError(f"{steps} steps were asked for, but {self._n} examples in batches of {self._size} make {available}.")
@@ -39,7 +40,7 @@ class Arrays:
         """Yield an epoch: in the order that belongs to ``state``, or in the given order for None."""
         n, size = self._n, self._size
         full, rest = divmod(n, size)
-        pads = bool(rest) and not self._couples
+        pads = bool(rest) and not self._mixes
         total = (full + 1) * size if pads else n
         if self._shuffle and state is not None:
             order = engine.order(state, n, total)
@@ -62,7 +63,7 @@ class Stream:
     """
 
     def __init__(self, trainer: Trainer, items: Iterable, training: bool, steps: int | None, what: str):
-        self._items, self._trainer, self._couples, self._what = items, trainer, trainer.couples(training), what
+        self._items, self._trainer, self._mixes, self._what = items, trainer, trainer.mixes_examples(training), what
         self._iterator: Iterator | None = None
         self._restarts = iter(items) is not items
         self._size: int | None = None
@@ -97,8 +98,8 @@ class Stream:
         batch = check(self._trainer, *unpack(item, self._what), what=f"{self._what}: ")
         n = count(batch)
         self._size = self._size or self._trainer.fixed_batch or n
-        padded = not self._couples
+        padded = not self._mixes
         if padded and n < self._size:
             batch = fill_up(batch, self._size)
         size = max(n, self._size) if padded else n
-        return Segment(jax.tree.map(jnp.asarray, batch), np.arange(size, dtype=np.int32), n, 1, size, padded)  # type: ignore[arg-type]
+        return Segment(jax.tree.map(owned, batch), np.arange(size, dtype=np.int32), n, 1, size, padded)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -24,12 +25,13 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.sharding import AxisType, PartitionSpec
 
 from jkeras import constraints, regularizers
 from jkeras.core import describe
 from jkeras.core.context import Context
 from jkeras.core.layer import Layer, penalties_in, run
-from jkeras.core.nest import flatten, get_in, resolve, set_in
+from jkeras.core.nest import get_in, resolve, set_in
 from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
@@ -68,8 +70,18 @@ class Batch(NamedTuple):
 
 
 def take(data: Any, index: jax.Array) -> Any:
-    """Pick examples; every index is in range."""
-    return jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds"), data)
+    """Pick examples; every index is in range. On an explicit mesh a batch is sharded as the data are, if it can be divided so."""
+
+    def pick_from(a: Any) -> Any:
+        laid: Any = jax.typeof(a).sharding
+        if AxisType.Explicit not in laid.mesh.axis_types:
+            return a.at[index].get(mode="promise_in_bounds")
+        first, *rest = (*laid.spec, *(None,) * (a.ndim - len(laid.spec)))
+        names = first if isinstance(first, tuple) else () if first is None else (first,)
+        divides = index.shape[0] % math.prod(laid.mesh.shape[name] for name in names) == 0
+        return a.at[index].get(mode="promise_in_bounds", out_sharding=PartitionSpec(first if divides else None, *rest))
+
+    return jax.tree.map(pick_from, data)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,28 +115,20 @@ class Trainer:
     @functools.cached_property
     def fixed_batch(self) -> int | None:
         """The batch size that the model's inputs fix, or None."""
-        sizes = {leaf.shape[0] for leaf in flatten(self.input_spec) if isinstance(leaf.shape[0], int)}
+        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(self.input_spec) if isinstance(leaf.shape[0], int)}
         return min(sizes, default=None)
 
-    def couples(self, training: bool) -> bool:
+    def mixes_examples(self, training: bool) -> bool:
         """Whether an example's part may depend on the rest of its batch, so that batches must not be filled up."""
-        coupling = describe.coupling(self.layer, self.input_spec)
-        return self.objective.couples or coupling in (("training", "always") if training else ("always",))
+        mixing = "always" if self.input_spec is None else describe.mixing(self.layer, self.input_spec)
+        return self.objective.mixes_examples or mixing in (("training", "always") if training else ("always",))
 
-    @functools.cached_property
-    def penalties(self) -> tuple[tuple[tuple[str, ...], Any], ...]:
-        """(path of a weight, regularizer) for every weight that learns and has one."""
-        return tuple(self._rules("_regularizer", regularizers.get))
+    def rules(self, params: Any, suffix: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
+        """List (path of a weight that learns, function) for every layer argument such as ``kernel_regularizer``.
 
-    @functools.cached_property
-    def projections(self) -> tuple[tuple[tuple[str, ...], Any], ...]:
-        """(path of a weight, constraint) for every weight that learns and has one."""
-        return tuple(self._rules("_constraint", constraints.get))
-
-    def _rules(self, suffix: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
-        """List (path of a weight, function) for every layer argument such as ``kernel_regularizer``."""
-        params, _ = describe.variables(self.layer, self.input_spec)
-        rules = []
+        A layer that is reached by several paths counts once, at the path that holds its arrays.
+        """
+        found = []
         for path, node in self.layer.nodes:
             if path in self.frozen:
                 continue
@@ -132,8 +136,8 @@ class Trainer:
                 word = argument.removesuffix(suffix)
                 if word != argument and value is not None and word != "activity":
                     own = node.own(get_in(params, path))
-                    rules += [((*path, name), get(value)) for name in own if name in (word, f"{word}_kernel")]
-        return rules
+                    found += [((*path, name), get(value)) for name in own if name in (word, f"{word}_kernel")]
+        return found
 
     # -- the functions, each made of the one before -------------------------------------------------------------------
 
@@ -165,7 +169,9 @@ class Trainer:
 
     def grads(self, params: Any, state: Any, batch: Any, key: jax.Array | None = None) -> tuple[Any, tuple[dict[str, Any], Any]]:
         """Compute the gradients of :meth:`loss` with respect to the parameters that learn: ``(grads, (logs, state))``."""
-        grads, (_, totals, state) = self._grads(params, state, self.objective.empty(), self.named(batch), self._context(True, key))
+        grads, (_, totals, state) = self._grads(
+            params, state, self.objective.empty(), self.named(batch), self._context(True, key)
+        )
         return grads, (self.objective.results(totals), state)
 
     def update(self, state: TrainState, grads: Any, **extra: Any) -> TrainState:
@@ -179,8 +185,8 @@ class Trainer:
         learned, fixed = divided(state.params, self.frozen)
         optimizer = optax.with_extra_args_support(self.optimizer)
         updates, opt_state = optimizer.update(divided(grads, self.frozen)[0], state.opt_state, learned, **extra)
-        learned = optax.apply_updates(learned, updates)
-        for path, project in self.projections:
+        learned: Any = optax.apply_updates(learned, updates)
+        for path, project in self.rules(learned, "_constraint", constraints.get):
             learned = set_in(learned, path, project(get_in(learned, path)))
         return state._replace(params=joined(learned, fixed), opt_state=opt_state, step=state.step + 1)
 
@@ -205,7 +211,7 @@ class Trainer:
         order = self.order(state, n) if shuffle else jnp.arange(n)
         full, rest = divmod(n, batch_size)
         totals = self.objective.empty()
-        if rest and not self.couples(training=True):
+        if rest and not self.mixes_examples(training=True):
             order = jnp.pad(order, (0, batch_size - rest))
             state, totals = self.loop(state, totals, data, order, jnp.int32(n), 0, full + 1, batch_size, True)
             return state, self.objective.results(totals)
@@ -228,7 +234,8 @@ class Trainer:
     def _loss(self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context) -> tuple[Any, tuple[Any, Any]]:
         y, state = run(self.layer, params, state, batch.x, ctx)
         outcome = outcome_of(self.layer.definition.program.output_names, y, batch)
-        penalty = sum((penalty(get_in(params, path)) for path, penalty in self.penalties), penalties_in(state))
+        rules = self.rules(params, "_regularizer", regularizers.get)
+        penalty = sum((penalty(get_in(params, path)) for path, penalty in rules), penalties_in(state))
         total, parts = self.objective.losses_of(outcome, penalty)
         return total, (self.objective.add(totals, outcome, total, parts), state)
 
@@ -295,7 +302,7 @@ class Trainer:
         """Take steps ``start`` to ``stop`` of an epoch in one program, gathering each batch on the device."""
 
         def body(i: Any, carry: Any) -> Any:
-            return self.train_step(*carry, pick(data, order, n, i, batch_size, padded))
+            return self.train_step(carry[0], carry[1], pick(data, order, n, i, batch_size, padded))
 
         return lax.fori_loop(start, stop, body, (state, totals))
 
