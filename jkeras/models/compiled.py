@@ -13,7 +13,7 @@ from jkeras.core import store
 from jkeras.core.layer import Layer
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
-from jkeras.training.step import Trainer, TrainState
+from jkeras.training.step import Trainer, TrainState, divided
 
 
 class Compiled:
@@ -155,7 +155,7 @@ class Compiled:
         objective = engine.trainer.objective
         if not any(objective.losses.values()) and (need_loss or not objective.wanted):
             raise ValueError(f"Model {self.name!r} was compiled without a loss: write model.compile(loss=...).")
-        if need_loss and engine.trainer.frozen >= {path for path, _ in self.layer.nodes}:
+        if need_loss and engine.trainer.frozen and not jax.tree.leaves(divided(self.params, engine.trainer.frozen)[0]):
             warnings.warn(f"No layer of model {self.name!r} is trainable, so training changes no weights.", stacklevel=3)
         return engine
 

@@ -49,7 +49,8 @@ class Model(TrainingMethods):
         self._inputs, self._outputs = inputs, outputs
         self._layer = functional(inputs, outputs, name)
         self._layer.store.shell = self
-        self.trainable = trainable
+        if not checked_bool("trainable", trainable):
+            self.trainable = False
 
     def _setup(self, name: str | None) -> None:
         self._given_name = name
@@ -159,7 +160,7 @@ class Model(TrainingMethods):
             described = self.input_spec
             if described is None:
                 raise ValueError(f"Model {self.name!r} has no weights yet: call build(input_shape), or fit it on data.")
-            store.fill(self.layer, jax.random.key(self.seed), described)
+            store.fill(self.layer, self.seed, described)
 
     @property
     def params(self) -> Params:

@@ -14,7 +14,7 @@ from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
 from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, with_class_weight
 from jkeras.training.engine import Engine, Live, Segment, shielded
-from jkeras.training.fit import host, run_epochs, run_tests, run_predictions
+from jkeras.training.fit import host, run_epochs, run_predictions, run_tests
 from jkeras.training.progress import Display, display
 from jkeras.training.source import Arrays, Stream
 from jkeras.training.step import Batch, TrainState
@@ -144,9 +144,10 @@ class TrainingMethods(Compiled):
         given = x if is_stream(x) else (x, y, sample_weight)
         source = self._source(engine, given, _size(batch_size), _steps("steps", steps), "the data")
         before = engine.compile_seconds
-        done, logs, state = run_tests(engine, source, self.params, self.state, show)
+        params, given = self.params, self.state
+        done, logs, state = run_tests(engine, source, params, given, show)
         show.end(done, logs, engine.compile_seconds - before)
-        store.write(self.layer, self.params, state)
+        store.write_state(self.layer, given, state)
         return self._returned(logs, return_dict)
 
     def predict(
@@ -169,8 +170,9 @@ class TrainingMethods(Compiled):
         engine = self._predictor()
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls)  # for layers called with training=True
-        y, state = run_predictions(engine, x, self.params, self.state, key, size, _steps("steps", steps), show)
-        store.write(self.layer, self.params, state)
+        params, given = self.params, self.state
+        y, state = run_predictions(engine, x, params, given, key, size, _steps("steps", steps), show)
+        store.write_state(self.layer, given, state)
         return y
 
     # -- one batch ----------------------------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ class TrainingMethods(Compiled):
             return None
         if is_stream(given):
             return Stream(engine.trainer, given, False, steps, what)
-        if not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3:
+        if not isinstance(given, Batch) and (not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3):
             raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__}.")
         batch = (
             given if isinstance(given, Batch) else check(engine.trainer, given[0], given[1], given[2] if len(given) > 2 else None)
