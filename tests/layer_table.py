@@ -207,7 +207,6 @@ _RECURRENT = [
     _lstm("masked, unroll", PADDED, call=masked, unroll=True),
     _lstm("masked, return_sequences", PADDED, call=masked, read_mask=True, return_sequences=True),
     _lstm("masked, backwards", PADDED, call=masked, return_sequences=True, return_state=True, go_backwards=True),
-    _lstm("masked, backwards, on", PADDED, call=masked, read_mask=True, return_sequences=True, go_backwards=True),
 ]
 
 _CONVOLUTION = [

@@ -80,7 +80,7 @@ def assert_close(ours, expected, tolerance=1e-5):
 
 def test_every_layer_that_jkeras_exports_is_in_the_table():
     exported = {getattr(jkeras.layers, name) for name in jkeras.layers.__all__} & set(CONSTRUCTORS.values())
-    assert {case.make.what for case in CASES} == {constructor.__name__ for constructor in exported}
+    assert {case.make.what for case in CASES} == {constructor.__name__ for constructor in exported} - {"InputLayer"}
 
 
 def test_no_two_rows_of_the_table_have_the_same_name():
@@ -231,10 +231,10 @@ def test_gradients_in_float64_through_checkpoint_are_the_limits_of_finite_differ
 
 
 def test_an_example_does_not_influence_the_others_of_its_batch(case, program, compiled):
-    couples = program.layer.definition.couples
-    if couples == "always":
-        pytest.skip("the layer says that it couples examples")
-    run = compiled if couples == "never" else quick_jit(program._replace(training=False).outputs)
+    mixes_examples = program.layer.definition.mixes_examples
+    if mixes_examples == "always":
+        pytest.skip("the layer says that it mixes_examples examples")
+    run = compiled if mixes_examples == "never" else quick_jit(program._replace(training=False).outputs)
     data = case.data()
 
     def other(x):

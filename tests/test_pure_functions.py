@@ -317,14 +317,14 @@ def test_a_padded_last_batch_trains_as_an_unpadded_one_masks_included(length):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_the_order_drawn_on_the_host_is_that_of_the_pure_function_equal_lots_included(monkeypatch):
+def test_the_order_drawn_on_the_host_is_that_of_the_pure_function_equal_bits_included(monkeypatch):
     model = _classifier()
     engine, state = model.engine(), model.train_state()
     np.testing.assert_array_equal(engine.order(state, 500, 512)[:500], model.trainer.order(state, 500))
     np.testing.assert_array_equal(np.sort(engine.order(state, 500, 512)[:500]), np.arange(500))
-    lots = jnp.arange(500, dtype=jnp.uint32) % 7  # many equal ones
-    monkeypatch.setattr(type(model.trainer), "lots", lambda self, state, n: lots)
-    monkeypatch.setattr(engine, "_lots", lambda state, n: lots)
+    bits = jnp.arange(500, dtype=jnp.uint32) % 7  # many equal ones
+    monkeypatch.setattr(type(model.trainer), "shuffle_bits", lambda self, state, n: bits)
+    monkeypatch.setattr(engine, "_bits", lambda state, n: bits)
     np.testing.assert_array_equal(engine.order(state, 500, 500), model.trainer.order(state, 500))
 
 
