@@ -143,7 +143,7 @@ def Equinox(create: Callable[[jax.Array], Any]) -> Definition:
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         static = eqx.filter(eqx.filter_eval_shape(create, jax.random.key(0)), _is_static)
-        module = eqx.combine(params["module"], state.get("rest"), static)
+        module = eqx.combine(params["module"], *state.values(), static)
         module = eqx.nn.inference_mode(module, not ctx.training)
         if "key" in inspect.signature(type(module).__call__).parameters and ctx.key is not None:
             keys = jax.random.split(ctx.key, jax.tree.leaves(x)[0].shape[0])

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jkeras.core import describe
 from jkeras.core.constructors import as_layer
 from jkeras.core.context import Context, fold_in_name
-from jkeras.core.describe import has_arrays, hashable, known_variables
+from jkeras.core.describe import has_arrays, hashable, hollow, known_variables
 from jkeras.core.errors import UnknownNameError
 from jkeras.core.layer import Definition, Layer, aliases_of, run
 from jkeras.core.masks import Masked, is_masked, strongest, unmask, with_mask
@@ -233,14 +233,13 @@ def _planned(children: Any, body: Any, weights: Any, mixes: Any, x_spec: Any, gi
         ctx = Context(arguments={**given, **tensors}, compute_dtype=dtype)
         calls.start(ctx.cast(params), state, ctx)
         y = body(calls, map_nest(lambda value: Masked(ctx.cast(value) if casts else value, mixes_examples="never"), x))
-        found.append(y)
+        found.extend((hollow(y), [mixes] if mixes else _mixings(y)))
         return flatten(unmask(y))
 
     specs = iter(jax.eval_shape(dry, *own, x_spec, tensors))
-    y = found[0]
+    order, mixings = found
     inputs = {name: calls.inputs[name] for name in children if name in calls.inputs}
-    mixing = strongest(*([mixes] if mixes else _mixings(y)), *calls.mixings)
-    return Plan(inputs, map_nest(lambda _: next(specs), unmask(y)), mixing)
+    return Plan(inputs, map_nest(lambda _: next(specs), order), strongest(*mixings, *calls.mixings))
 
 
 def clone(layer: Any, **changes: Any) -> Layer:

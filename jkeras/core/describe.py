@@ -68,7 +68,7 @@ def _run_abstractly(layer: Layer, x_spec: Any, arguments: dict[str, Any], dtype:
         path = (layer.given_name or layer.stem,)
         ctx = Context(arguments={**constants, **tensors}, path=path, compute_dtype=dtype)
         y = unmask(layer.apply(params, state, x, ctx)[0])
-        order.append(y)
+        order.append(hollow(y))
         return flatten(y)
 
     found = iter(jax.eval_shape(forward, params, state, x_spec, tensors))
@@ -93,7 +93,7 @@ def _variables(layer: Layer, x_spec: Any) -> tuple[Any, Any]:
 
     def make(seed: Any) -> list[Any]:
         trees = layer.init(jax.random.key(seed), x_spec)
-        order.append(trees)
+        order.append(hollow(trees))
         return flatten(trees)
 
     found = iter(jax.eval_shape(make, jax.ShapeDtypeStruct((), "uint32")))
@@ -114,6 +114,11 @@ def mixing(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = None
     if found == "training" and isinstance((arguments or {}).get("training"), bool):
         return "always" if arguments["training"] else "never"  # type: ignore[index]
     return found
+
+
+def hollow(tree: Any) -> Any:
+    """Return a nest without its leaves: a tracer must not outlive its trace, and a structure may."""
+    return map_nest(lambda _: None, tree)
 
 
 def has_arrays(value: Any) -> bool:

@@ -135,7 +135,8 @@ class Model(TrainingMethods):
         if more or arguments:
             raise TypeError(f"Model {self.name!r} takes one input (an array, list or dictionary) and training=.")
         traced = is_traced(inputs)
-        x = inputs if traced else check_inputs(self._program_for(inputs), inputs)
+        program = self._program_for(inputs)
+        x = inputs if traced else check_inputs(program, inputs)
         if not traced:
             count(x)  # as many examples in each
         self._calls += 1
