@@ -1,4 +1,4 @@
-"""Modules written for stax, Flax, Equinox and Haiku as layers: their own numbers, training, masks of phases, any pytree as params."""
+"""Modules written for stax, Flax, Equinox and Haiku as layers: their own numbers, training, any pytree as params."""
 
 import equinox as eqx
 import flax.linen as nn

@@ -76,10 +76,12 @@ class Calls:
 
     def _agree(self, name: str) -> None:
         """Let a layer that is met at several paths have, at all of them, the state that its last call left."""
+        changed = {path: first for path, first in self._aliases if path[0] == name}
+        for path, first in changed.items():
+            self.states = set_in(self.states, first, get_in(self.states, path))
         for path, first in self._aliases:
-            if name in (path[0], first[0]):
-                source, target = (path, first) if path[0] == name else (first, path)
-                self.states = set_in(self.states, target, get_in(self.states, source))
+            if first[0] == name or first in changed.values():
+                self.states = set_in(self.states, path, get_in(self.states, first))
 
 
 class _DryCalls(Calls):

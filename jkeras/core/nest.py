@@ -139,8 +139,8 @@ def _pair(given: Any, structure: Structure, what: str, found: dict, names: list[
 
 
 def _pair_mapping(given: Mapping, structure: Structure, what: str, found: dict, names: list[str], rules: tuple) -> None:
-    nested = isinstance(structure, Mapping) and not all(isinstance(branch, str) for branch in structure.values())
-    branches = dict(structure) if nested else {name: name for name in flatten(structure)}
+    by_key = isinstance(structure, Mapping) and all(key in structure for key in given)
+    branches = dict(structure) if by_key else {name: name for name in flatten(structure)}
     for key in given:
         if key not in branches:
             raise UnknownNameError(
