@@ -250,9 +250,9 @@ def test_activity_penalties_of_all_calls_and_paths_add_up():
     inner = Model(i, dense(i))
     x, z = Input((1,)), Input((1,))
     model = Model([x, z], [dense(x), inner(z), inner(x), TimeDistributed(dense)(z[:, None])])
-    model.compile("sgd", [None] * 4, metrics=[["mae"]] * 4)
+    model.compile("sgd", ["mse"] * 4)
     one = np.ones((2, 1), "float32")
-    targets = [one, one, one, np.ones((2, 1, 1))]
+    targets = [one, 5 * one, one, np.full((2, 1, 1), 5.0)]  # what comes out, so that the penalty alone is left
     loss = model.evaluate([one, 5 * one], targets, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(1 + 5 + 1 + 5)
     again = model.evaluate([one, 5 * one], targets, verbose=0, return_dict=True)["loss"]

@@ -1,0 +1,405 @@
+"""The Trainer's seams: loss, grads, update, step, epoch, evaluate, and what is written between them without private names."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from layer_table import quick_jit
+
+from jkeras import Input, Model, Sequential
+from jkeras.core import Definition, layer
+from jkeras.layers import LSTM, BatchNormalization, Dense, Dropout, Embedding
+from jkeras.losses import Loss
+from jkeras.metrics import Metric
+from jkeras.training import Trainer, TrainState
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(24, 4)).astype("float32")
+Y = (X.sum(1, keepdims=True) > 0).astype("float32")
+
+
+def classifier(optimizer="adam", **arguments):
+    model = Sequential([Input((4,)), Dense(6, "tanh"), Dropout(0.2), Dense(1, "sigmoid", kernel_regularizer="l2")])
+    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"], seed=2, **arguments)
+    return model
+
+
+def assert_trees_close(a, b, tolerance=1e-6):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
+
+
+# -- each made of the one before --------------------------------------------------------------------------------------
+
+
+def test_grads_are_the_gradient_of_loss_and_step_is_update_after_grads():
+    trainer = classifier().trainer
+    assert isinstance(trainer, Trainer)
+    state = trainer.init(KEY)
+    assert isinstance(state, TrainState)
+    key = jax.random.fold_in(state.key, state.step)
+    loss, (logs, inner) = trainer.loss(state.params, state.state, (X, Y), key)
+    assert float(loss) == float(logs["loss"])
+    assert set(logs) == {"loss", "accuracy"}
+    exact, _ = jax.grad(trainer.loss, has_aux=True)(state.params, state.state, (X, Y), key)
+    grads, (again, _) = trainer.grads(state.params, state.state, (X, Y), key)
+    assert_trees_close(grads, exact)
+    assert_trees_close(again, logs)
+    after, step_logs = trainer.step(state, (X, Y))
+    by_hand = trainer.update(state._replace(state=inner), grads)
+    assert_trees_close((after.params, after.opt_state), (by_hand.params, by_hand.opt_state))
+    assert int(after.step) == int(by_hand.step) == 1
+    assert_trees_close(step_logs, logs)
+
+
+def test_an_epoch_is_steps_on_its_batches_and_evaluate_is_the_loss_without_training():
+    trainer = classifier().trainer
+    state = trainer.init(KEY)
+    after, logs = trainer.epoch(state, (X, Y), batch_size=8, shuffle=False)
+    losses = []
+    for i in range(3):
+        state, one = trainer.step(state, (X[8 * i : 8 * i + 8], Y[8 * i : 8 * i + 8]))
+        losses.append(one["loss"])
+    assert_trees_close(after.params, state.params, 1e-5)
+    np.testing.assert_allclose(logs["loss"], np.mean(losses), rtol=1e-5)
+    p = classifier().layer.apply(state.params, state.state, X)[0]
+    bce = -(Y * np.log(p) + (1 - Y) * np.log(1 - p)).mean()
+    penalty = 0.01 * np.square(state.params["dense_1"]["kernel"]).sum()
+    np.testing.assert_allclose(trainer.evaluate(state, (X, Y))["loss"], bce + penalty, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 31, 32, 33, 64])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_an_epoch_takes_any_number_of_examples(n, normalised):
+    model = Sequential([Input((4,)), *([BatchNormalization()] if normalised else []), Dense(1)])
+    model.compile("sgd", "mse")
+    trainer, rng = model.trainer, np.random.default_rng(n)
+    data = (rng.normal(size=(n, 4)).astype("float32"), rng.normal(size=(n, 1)).astype("float32"))
+    state = expected = trainer.init(KEY)
+    after, logs = quick_jit(lambda s, d: trainer.epoch(s, d, 32, shuffle=False))(state, data)
+    for start in range(0, n, 32):
+        expected, _ = trainer.step(expected, (data[0][start : start + 32], data[1][start : start + 32]))
+    assert int(after.step) == -(-n // 32)
+    assert_trees_close(after.params, expected.params, 1e-4)
+    assert np.isfinite(logs["loss"])
+
+
+# -- loops of one's own, without private names ------------------------------------------------------------------------
+
+
+def test_gradients_accumulated_over_parts_are_those_of_the_whole_batch():
+    model = Sequential([Input((4,)), Dense(6, "tanh"), Dense(1)])
+    model.compile(optax.sgd(0.1), "mse")
+    trainer = model.trainer
+    state = trainer.init(KEY)
+
+    def accumulate(total, part):
+        grads, _ = trainer.grads(state.params, state.state, part, KEY)
+        return jax.tree.map(jnp.add, total, grads), None
+
+    parts = (X.reshape(3, 8, 4), Y.reshape(3, 8, 1))
+    total, _ = jax.lax.scan(accumulate, jax.tree.map(jnp.zeros_like, state.params), parts)
+    after = trainer.update(state, jax.tree.map(lambda g: g / 3, total))
+    assert_trees_close(after.params, trainer.step(state, (X, Y))[0].params, 1e-5)
+
+
+def test_gradients_per_example_are_clipped_each_by_itself():
+    model = Sequential([Input((4,)), Dense(1, use_bias=False)])
+    model.compile(optax.sgd(1.0), "mse")
+    trainer = model.trainer
+    state = trainer.init(KEY)
+
+    def one(x, y):
+        return trainer.grads(state.params, state.state, (x[None], y[None]), KEY)[0]["dense"]["kernel"][:, 0]
+
+    each = np.asarray(jax.vmap(one)(X, Y))  # (examples, features)
+    kernel = np.asarray(state.params["dense"]["kernel"])
+    np.testing.assert_allclose(each, 2 * (X @ kernel - Y) * X, rtol=1e-4, atol=1e-5)
+    clipped = each * np.minimum(1, 0.5 / np.linalg.norm(each, axis=1, keepdims=True))
+    after = trainer.update(state, {"dense": {"kernel": jnp.asarray(clipped.mean(0)[:, None])}})
+    np.testing.assert_allclose(after.params["dense"]["kernel"], kernel - clipped.mean(0)[:, None], rtol=1e-5)
+
+
+def test_an_adversarial_step_trains_on_inputs_moved_against_the_loss():
+    trainer = classifier().trainer
+    state = trainer.init(KEY)
+
+    def loss(x):
+        return trainer.loss(state.params, state.state, (x, Y), KEY)[0]
+
+    moved = X + 0.1 * np.sign(jax.grad(loss)(jnp.asarray(X)))
+    assert loss(moved) > loss(X)
+    assert int(trainer.step(state, (moved, Y))[0].step) == 1
+
+
+def test_a_bilevel_loop_differentiates_through_a_step():
+    model = Sequential([Input((4,)), Dense(1, use_bias=False)])
+    model.compile(optax.sgd(0.1), "mse")
+    trainer = model.trainer
+    state = trainer.init(KEY)
+
+    def outer(weights):
+        after, _ = trainer.step(state, (X, Y, weights))
+        return trainer.loss(after.params, after.state, (X, Y), KEY)[0]
+
+    weights = jnp.ones(24)
+    slope = jax.grad(outer)(weights)
+    step = 1e-2 * np.eye(24)[3]
+    estimated = (outer(weights + step) - outer(weights - step)) / 2e-2
+    np.testing.assert_allclose(slope[3], estimated, rtol=1e-2, atol=1e-4)
+
+
+def test_frozen_parameters_have_no_gradients_and_theirs_are_left_aside_by_update():
+    model = classifier(optax.sgd(0.1))
+    model.layers[0].trainable = False
+    trainer = model.trainer
+    state = trainer.init(KEY)
+    grads, _ = trainer.grads(state.params, state.state, (X, Y), KEY)
+    assert set(grads) == {"dense_1"}
+    whole, _ = jax.grad(trainer.loss, has_aux=True)(state.params, state.state, (X, Y), KEY)
+    assert_trees_close(trainer.update(state, whole).params, trainer.update(state, grads).params)
+    np.testing.assert_array_equal(trainer.update(state, whole).params["dense"]["kernel"], state.params["dense"]["kernel"])
+
+
+# -- what optimizers ask for ------------------------------------------------------------------------------------------
+
+
+def test_reduce_on_plateau_sees_the_loss_under_fit_and_under_step():
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=1, rtol=0.0, atol=1e9)
+    model = Sequential([Input((4,)), Dense(1)])
+    model.compile(optax.chain(optax.sgd(0.0), plateau), "mse")
+    model.fit(X, Y, batch_size=4, verbose=0)
+    assert float(optax.tree_utils.tree_get(model.opt_state, "scale")) < 1
+    trainer = model.trainer
+    state = trainer.init(KEY)
+    for _ in range(6):
+        state, _ = trainer.step(state, (X, Y))
+    assert float(optax.tree_utils.tree_get(state.opt_state, "scale")) < 1
+    lowered = trainer.update(state, trainer.grads(state.params, state.state, (X, Y))[0], value=jnp.float32(0))
+    assert int(lowered.step) == 7
+
+
+def test_lbfgs_with_its_line_search_solves_least_squares_in_a_few_steps():
+    model = Sequential([Input((4,)), Dense(1)])
+    model.compile(optax.lbfgs(), "mse", seed=0)
+    target = X @ np.array([[1.0], [-2.0], [0.5], [3.0]], "float32") + 0.25
+    losses = model.fit(X, target, batch_size=24, epochs=12, verbose=0).history["loss"]
+    assert losses[-1] < 1e-6 * losses[0]
+
+
+def test_an_update_that_is_given_what_it_asks_for_sees_gradient_and_function():
+    seen = []
+
+    def update(updates, state, params=None, *, value, grad, value_fn):
+        seen.append((value, grad, value_fn(params)))
+        return jax.tree.map(lambda g: -0.1 * g, updates), state
+
+    model = Sequential([Input((4,)), Dense(1)])
+    model.compile(optax.GradientTransformationExtraArgs(lambda params: (), update), "mse")
+    trainer = model.trainer
+    state = trainer.init(KEY)
+    trainer.step(state, (X, Y))
+    value, grad, again = seen[-1]
+    np.testing.assert_allclose(value, again, rtol=1e-6)
+    assert_trees_close(grad, trainer.grads(state.params, state.state, (X, Y))[0])
+
+
+# -- precision --------------------------------------------------------------------------------------------------------
+
+
+def test_a_trainers_compute_dtype_reaches_every_layer_and_neither_indices_nor_labels():
+    ids = np.array([[256], [257], [998], [999]])
+    table = np.arange(1000.0)[:, None] % 2
+    x = Input((1,))  # indices that come as floats
+    model = Model(x, Dense(1, kernel_initializer="ones")(Embedding(1000, 1, weights=table)(x))[:, 0])
+    model.compile("sgd", "mse", metrics=["mae"])
+    trainer = dataclasses.replace(model.trainer, compute_dtype="bfloat16")
+    state = trainer.init(KEY)
+    labels = (ids % 2 + 1000).astype("float32")  # bfloat16 would make 1000 and 1001 the same
+    logs = trainer.evaluate(state, (ids.astype("float32"), labels))
+    assert float(logs["mae"]) == 1000
+    after, _ = trainer.step(state, (ids.astype("float32"), labels))
+    assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.opt_state))} <= {jnp.dtype("float32"), jnp.dtype("int32")}
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_state_keeps_its_dtype_through_a_step_under_a_mixed_policy(policy):
+    x = Input((3, 4), batch_size=8)
+    h = LSTM(4, stateful=True, return_sequences=True, dtype=policy)(x)
+    model = Model(x, Dense(1)(BatchNormalization(dtype=policy)(h)[:, -1]))
+    model.compile("sgd", "mse", seed=1)
+    before = jax.tree.map(lambda a: a.dtype, model.state)
+    series = RNG.normal(size=(24, 3, 4)).astype("float32")
+    history = model.fit(series, Y, batch_size=8, shuffle=False, epochs=2, verbose=0).history
+    assert jax.tree.map(lambda a: a.dtype, model.state) == before
+    assert np.isfinite(history["loss"]).all()
+
+
+# -- who mixes examples -----------------------------------------------------------------------------------------------
+
+
+def test_a_layer_called_with_training_true_sees_the_real_rows_of_its_batch_only():
+    x = Input((1,))
+    model = Model(x, BatchNormalization()(x, training=True))
+    rows = np.array([[10.0], [0.0], [1.0], [2.0], [3.0], [7.0], [7.5], [4.0]], "float32")
+
+    def normed(v):
+        return (v - v.mean()) / np.sqrt(v.var() + 1e-3)
+
+    expected = np.concatenate([normed(rows[:5]), normed(rows[5:])])
+    np.testing.assert_allclose(model.predict(rows, batch_size=5, verbose=0), expected, atol=1e-4)
+    outer = Model(y := Input((1,)), model(y))  # and in a model inside another
+    np.testing.assert_allclose(outer.predict(rows, batch_size=5, verbose=0), expected, atol=1e-4)
+    model.compile("sgd", "mse")
+    assert model.evaluate(rows, expected, batch_size=5, verbose=0) < 1e-6
+
+
+def counting(count_of):
+    return Metric("n", lambda: jnp.zeros(()), lambda total, y, p, w=None: total + count_of(y), lambda total: total)
+
+
+def test_an_unknown_metric_is_never_shown_examples_that_fill_up_a_batch():
+    model = Sequential([Input((4,)), Dense(1)])
+    model.compile("sgd", "mse", metrics=[counting(lambda y: y.shape[0])])
+    assert model.evaluate(np.ones((33, 4)), np.ones((33, 1)), verbose=0, return_dict=True)["n"] == 33
+    assert model.fit(np.ones((33, 4)), np.ones((33, 1)), verbose=0).history["n"] == [33]
+
+
+@pytest.mark.parametrize("loss", [lambda y, p: jnp.mean(y - p) ** 2, Loss(lambda y, p: jnp.mean(y - p) ** 2, "own")])
+def test_an_unknown_loss_is_never_shown_examples_that_fill_up_a_batch(loss):
+    model = Sequential([Input((1,)), Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", loss)
+    y = np.array([[1.0], [2.0], [6.0]], "float32")
+    got = model.evaluate(np.ones((3, 1)), y, batch_size=2, verbose=0)
+    np.testing.assert_allclose(got, (2 * 1.5**2 + 1 * 6.0**2) / 3, rtol=1e-6)
+
+
+def test_an_unknown_layer_is_never_shown_examples_that_fill_up_a_batch():
+    @layer
+    def Center():
+        return (lambda key, x: ({}, {})), (lambda params, state, x, ctx: (x - x.mean(0), state))
+
+    model = Sequential([Input((1,)), Center()])
+    rows = np.array([[0.0], [1.0], [5.0]], "float32")
+    np.testing.assert_allclose(model.predict(rows, verbose=0)[:, 0], [-2, -1, 3])
+
+
+def test_a_word_that_says_nothing_about_mixing_is_refused_when_the_layer_is_written():
+    with pytest.raises(ValueError, match=r"mixes_examples must be one of 'never', 'training', 'always'.*'allways'"):
+        Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), mixes_examples="allways")
+
+
+# -- names in the logs ------------------------------------------------------------------------------------------------
+
+
+def loss(y, p):
+    return 0 * p[:, 0]
+
+
+def val_loss(y, p):
+    return 0 * p[:, 0]
+
+
+@pytest.mark.parametrize("metric", [loss, val_loss])
+def test_a_metric_that_would_hide_another_number_in_the_logs_is_refused(metric):
+    model = Sequential([Input((4,)), Dense(1)])
+    with pytest.raises(ValueError, match=f"{metric.__name__}.*in the logs"):
+        model.compile("sgd", "mse", metrics=[metric])
+
+
+def test_an_output_whose_loss_would_bear_the_name_of_a_metric_is_refused():
+    x = Input((4,))
+    model = Model(x, [Dense(1, name="a")(x), Dense(1, name="b")(x)])
+
+    def hidden(y, p):
+        return p[:, 0]
+
+    hidden.__name__ = "loss"
+    with pytest.raises(ValueError, match="'a_loss' in the logs"):
+        model.compile("sgd", ["mse", "mse"], metrics=[[hidden], []])
+    model.compile("sgd", ["mse", "mse"], metrics=[["mae"], ["mae"]])
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+_MESHES = """
+    import jax, numpy as np, optax
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+    import jkeras
+    from jkeras.layers import BatchNormalization, Dense, Dropout
+
+    x = np.random.default_rng(0).random((62, 6)).astype("float32")
+    y = np.arange(62) % 3
+
+    def model(optimizer="sgd"):
+        layers = [Dense(8, "relu"), BatchNormalization(), Dropout(0.3), Dense(3, "softmax")]
+        made = jkeras.Sequential([jkeras.Input((6,)), *layers])
+        made.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], seed=1)
+        return made
+
+    def run(kind, function, n=60):
+        trainer = model().trainer
+        state, data = trainer.init(jax.random.key(0)), trainer.named((x[:n], y[:n]))
+        if kind is None:
+            return getattr(trainer, function)(state, data)
+        mesh = jax.make_mesh((4,), ("data",), axis_types=(kind,))
+        state = jax.device_put(state, NamedSharding(mesh, P()))
+        data = jax.device_put(data, NamedSharding(mesh, P("data")))
+        with jax.set_mesh(mesh):
+            return jax.jit(getattr(trainer, function))(state, data)
+
+    for function in ("step", "epoch"):
+        wanted = run(None, function)
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            got = run(kind, function)
+            for a, b in zip(jax.tree.leaves((got[0].params, got[1])), jax.tree.leaves((wanted[0].params, wanted[1]))):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+    # psum inside optax, under shard_map: each device has a part of the batch, and all take the same step
+    averaged = optax.chain(optax.stateless(lambda g, _: jax.lax.pmean(g, "data")), optax.sgd(0.1))
+    plain = jkeras.Sequential([jkeras.Input((6,)), Dense(3, "softmax")])
+    plain.compile(averaged, "sparse_categorical_crossentropy", seed=1)
+    trainer, mesh = plain.trainer, jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+    state, data = trainer.init(jax.random.key(0)), trainer.named((x[:60], y[:60]))
+    specs = {"in_specs": (P(), P("data")), "out_specs": P(), "check_vma": False}
+    mapped = jax.shard_map(lambda s, d: trainer.step(s, d)[0].params, mesh=mesh, **specs)
+    plain.compile(optax.sgd(0.1), "sparse_categorical_crossentropy", seed=1)
+    alone = plain.trainer.step(plain.trainer.init(jax.random.key(0)), data)[0].params
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), jax.jit(mapped)(state, data), alone)
+
+    # a state that is held with another sharding gets a program of its own
+    spread, still = model(), model()
+    for made in (spread, still):
+        made.fit(x, y, verbose=0)
+    spread.hold(jax.device_put(spread.train_state(), NamedSharding(mesh, P())))
+    got, wanted = (made.fit(x, y, epochs=2, verbose=0).history["loss"] for made in (spread, still))
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    print("all of it")
+"""
+
+
+def test_meshes_automatic_and_explicit_shard_map_and_held_shardings_give_the_numbers_of_one_device():
+    env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"}
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(_MESHES)], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == "all of it"
+
+
+def test_the_key_that_is_held_is_the_key_that_training_goes_on_with():
+    model = classifier()
+    state = model.trainer.init(jax.random.key(5))
+    model.hold(state)
+    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(state.key)).all()
+    model.fit(X, Y, batch_size=8, verbose=0)
+    twin = classifier()
+    expected, _ = twin.trainer.epoch(state, (X, Y), batch_size=8)
+    assert_trees_close(model.params, expected.params, 1e-5)
+    model.compile("adam", "binary_crossentropy", seed=7)
+    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(jax.random.key(7))).all()
