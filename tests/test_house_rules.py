@@ -76,6 +76,28 @@ def test_every_exported_name_exists_and_is_documented(module):
     assert set(jkeras.__all__) <= set(dir(jkeras))
 
 
+def _modules_imported(path: pathlib.Path) -> set[str]:
+    """List the modules of the core that a file imports when it is run, wherever in it; for type checkers does not count."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jkeras.core"):
+            names = [node.module] if node.module != "jkeras.core" else [f"jkeras.core.{alias.name}" for alias in node.names]
+            found |= {name.split(".")[2] for name in names}
+    return found
+
+
+def test_the_modules_of_the_core_import_each_other_in_one_direction():
+    imports = {p.stem: _modules_imported(p) for p in FILES if _room(p) == "core" and p.stem != "__init__"}
+    while imports:
+        free = {name for name, needed in imports.items() if not needed & set(imports)}
+        assert free, f"a circle among {sorted(imports)}"
+        imports = {name: needed for name, needed in imports.items() if name not in free}
+
+
 def test_importing_jkeras_loads_nothing_that_is_only_sometimes_needed():
     rare = ("rich", "matplotlib", "h5py", "orbax", "sklearn", "keras", "pandas")
     script = f"import jkeras, sys; print([m for m in {rare} if m in sys.modules])"

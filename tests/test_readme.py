@@ -5,6 +5,8 @@ import io
 import pathlib
 import re
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 
@@ -15,8 +17,15 @@ def _without_times(text: str) -> str:
     return re.sub(r" - compiled in \S+", "", text).strip()
 
 
-def test_the_example_prints_what_the_readme_shows():
-    code, shown = (re.search(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL).group(1) for kind in ("python", "text"))
+EXAMPLES = re.findall(r"```python\n(.*?)```\s+```text\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_example_is_shown_with_its_output():
+    assert len(EXAMPLES) == TEXT.count("```python") == 2
+
+
+@pytest.mark.parametrize(("code", "shown"), EXAMPLES, ids=["first", "second"])
+def test_an_example_prints_what_the_readme_shows(code, shown):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
