@@ -23,6 +23,8 @@ def _names_for_doctests(doctest_namespace):
 
     import jkeras
 
-    names = {"jax": jax, "jnp": jnp, "np": np, "jkeras": jkeras, "Input": jkeras.Input, "Model": jkeras.Model}
-    names |= {"Sequential": jkeras.Sequential, "functional": jkeras.functional, "sequential": jkeras.sequential}
-    doctest_namespace.update(names | {name: getattr(jkeras.layers, name) for name in jkeras.layers.__all__})
+    names = {"jax": jax, "jnp": jnp, "np": np, "jkeras": jkeras}
+    names |= {name: getattr(jkeras, name) for name in jkeras.__all__ if not hasattr(getattr(jkeras, name), "__path__")}
+    for room in (jkeras.layers, jkeras.saving):
+        names |= {name: getattr(room, name) for name in room.__all__}
+    doctest_namespace.update(names)

@@ -18,6 +18,7 @@ from jkeras import (
     ops,
     optimizers,
     regularizers,
+    saving,
     utils,
 )
 from jkeras.core import Context, Definition, Input, Layer, Masked, clone, composite, functional, layer, sequential, weight
@@ -48,6 +49,7 @@ __all__ = [
     "ops",
     "optimizers",
     "regularizers",
+    "saving",
     "sequential",
     "utils",
     "weight",

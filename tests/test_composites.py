@@ -19,12 +19,11 @@ from jkeras.core import (
     Masked,
     composite,
     fold_in_name,
-    from_json,
     layer,
     penalties_in,
-    to_json,
 )
 from jkeras.layers import BatchNormalization, Dense, Dropout, Embedding
+from jkeras.saving import from_json, to_json
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(5)

@@ -9,8 +9,9 @@ import pytest
 
 import jkeras
 from jkeras import Input, Model, Sequential
-from jkeras.core import Context, ShapeError, UnknownNameError, clone, composite, from_json, layer, to_json
+from jkeras.core import Context, ShapeError, UnknownNameError, clone, composite, layer
 from jkeras.layers import LSTM, Activation, Dense, Embedding, TimeDistributed
+from jkeras.saving import from_json, to_json
 
 KEY = jax.random.key(0)
 FLAT = np.random.default_rng(5).normal(size=(12, 4)).astype("float32")

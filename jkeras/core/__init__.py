@@ -13,7 +13,7 @@ How the pieces fit, for whoever writes layers, wraps layers or trains by hand:
 - A number that a layer leaves in its state under ``penalty`` is added to the loss, once per call; :func:`penalties_in` adds up
   those of a pass for a loop of your own.
 - :class:`Definition` is what a constructor returns when a pair does not say everything; ``composite`` returns one.
-- :func:`clone` makes a layer like another. :func:`to_json` and :func:`from_json` write a layer down and read it again.
+- :func:`clone` makes a layer like another; ``jkeras.saving.to_json`` and ``from_json`` write one down and make it again.
 - **Adapters** make layers of what was written elsewhere: :func:`Pair` (stax), :func:`Linen`, :func:`NNX`, :func:`Equinox`,
   :func:`Haiku`.
 - Training is pure too: ``jkeras.training.Trainer`` has ``loss``, ``grads``, ``update``, ``step``, ``epoch``, ``evaluate``, each
@@ -28,7 +28,6 @@ Example:
 
 from jkeras.core.adapters import NNX, Equinox, Haiku, Linen, Pair
 from jkeras.core.composite import Calls, clone, composite
-from jkeras.core.config import from_json, to_json
 from jkeras.core.constructors import Input, InputLayer, as_layer, layer
 from jkeras.core.context import Context, fold_in_name
 from jkeras.core.errors import DataError, GraphError, ShapeError, UnknownNameError
@@ -61,13 +60,11 @@ __all__ = [
     "clone",
     "composite",
     "fold_in_name",
-    "from_json",
     "functional",
     "layer",
     "operate",
     "penalties_in",
     "sequential",
-    "to_json",
     "unmask",
     "weight",
 ]

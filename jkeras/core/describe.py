@@ -168,6 +168,8 @@ def hashable(value: Any) -> Hashable | None:
         return (value.shape, value.dtype, value.sharding)
     if isinstance(value, _PLAIN):
         return (type(value), value)
+    if getattr(value, "plain_key", None) is not None:
+        return value.plain_key
     if isinstance(value, Mapping):
         value = [part for item in value.items() for part in item]
     elif isinstance(value, Masked) or not isinstance(value, (list, tuple)):

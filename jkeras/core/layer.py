@@ -88,6 +88,11 @@ class Definition:
     stem: str | None = None
 
     def __post_init__(self) -> None:
+        inside = {name: getattr(child, "layer", child) for name, child in self.children.items()}  # a model shows its layer
+        for name, child in inside.items():
+            if not isinstance(child, Layer):
+                raise TypeError(f"children are layers by name, but {name!r} is {child!r}, a {type(child).__name__}.")
+        object.__setattr__(self, "children", inside)
         if not callable(self.init) or not callable(self.apply):
             raise TypeError(f"a layer is a pair of functions, init and apply, but got {self.init!r} and {self.apply!r}.")
         if not callable(self.mixes_examples) and self.mixes_examples not in MIXINGS:
@@ -348,13 +353,16 @@ def _checked(layer: Layer, result: Any, given: State, ctx: Context) -> tuple[Any
     if ctx.compute_dtype is not None and jax.tree.structure(state) == jax.tree.structure(given):
         state = jax.tree.map(lambda new, old: new.astype(old.dtype) if is_float(old) and is_float(new) else new, state, given)
     (now, kept), (was, structure) = jax.tree.flatten(state), jax.tree.flatten(given)
-    same = kept == structure and all(jnp.shape(a) == jnp.shape(b) and a.dtype == b.dtype for a, b in zip(now, was, strict=True))
-    if not same:
+    if kept != structure or any(jnp.shape(a) != jnp.shape(b) or _dtype(a) != _dtype(b) for a, b in zip(now, was, strict=True)):
         raise TypeError(
             f"{layer.title}: apply must return a state like the one that it was given, {described(given)}, but returned "
             f"{described(state)}."
         )
     return y, state
+
+
+def _dtype(array: Any) -> Any:
+    return getattr(array, "dtype", type(array))
 
 
 def described(tree: Any) -> str:

@@ -25,7 +25,7 @@ class Named:
 
     def __init__(self, function: Callable[..., Any], kind: str, config: Mapping[str, Any]):
         self.function, self.kind, self.config = function, kind, config
-        self._key = hashable((kind, config))
+        self.plain_key = hashable((kind, config))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -34,13 +34,13 @@ class Named:
     @property
     def is_plain(self) -> bool:
         """Whether its arguments hold no array and no function."""
-        return self._key is not None
+        return self.plain_key is not None
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self.is_plain and self._key == other._key)  # type: ignore[attr-defined]
+        return self is other or (type(self) is type(other) and self.is_plain and self.plain_key == other.plain_key)  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash(self._key) if self.is_plain else id(self)
+        return hash(self.plain_key) if self.is_plain else id(self)
 
     def __repr__(self) -> str:
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.config.items())})"

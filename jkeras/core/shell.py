@@ -15,7 +15,7 @@ import numpy as np
 from jkeras.core import store
 from jkeras.core.arguments import checked_bool
 from jkeras.core.context import Context, is_traced
-from jkeras.core.describe import outputs
+from jkeras.core.describe import has_arrays, outputs
 from jkeras.core.errors import GraphError, nearest
 from jkeras.core.masks import unmask, with_mask
 from jkeras.core.nest import flatten, map_nest
@@ -72,7 +72,7 @@ class Shell:
         x = map_nest(lambda leaf: leaf if hasattr(leaf, "mask") else jnp.asarray(leaf), x)
         layer: Any = self
         x_spec, seed = map_nest(spec_of, unmask(x)), store.next_seed()
-        outputs(layer, x_spec, {k: v for k, v in arguments.items() if hasattr(v, "shape")})
+        outputs(layer, x_spec, {k: map_nest(spec_of, unmask(v)) if has_arrays(v) else v for k, v in arguments.items()})
         store.record(layer, x_spec)
         store.fill(layer, seed, x_spec)
         arguments = dict(arguments)

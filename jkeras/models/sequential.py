@@ -41,7 +41,7 @@ class Sequential(Model):
         self._tensors: list[Any] = []  # the input and what each layer makes of it; empty while the input shape is unknown
         self._learned_shape = False
         self._trainable = checked_bool("trainable", trainable)
-        for layer in layers or ():
+        for layer in [layers] if isinstance(layers, (Layer, Model)) else layers or ():
             self.add(layer)
 
     def add(self, layer: Any) -> None:
