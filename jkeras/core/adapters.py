@@ -50,7 +50,8 @@ def Pair(init: Callable[..., Any], apply: Callable[..., Any]) -> Definition:
     Args:
       init: ``init(key, x_spec) -> params``; or stax's ``init(key, input_shape) -> (output_shape, params)``, known by a second
         argument that is called a shape. Params may be any pytree.
-      apply: ``apply(params, x) -> y``; it is given the call's key if it takes ``key``, ``rng`` or any keyword.
+      apply: ``apply(params, x) -> y``; it is given the call's key if it takes ``key``, ``rng`` or any keyword. One of four
+        arguments is the contract's own, ``apply(params, state, x, ctx) -> (y, state)``, and so is its ``init`` then.
 
     Example:
       >>> from jax.example_libraries import stax
@@ -60,14 +61,16 @@ def Pair(init: Callable[..., Any], apply: Callable[..., Any]) -> Definition:
     second = list(inspect.signature(init).parameters)[1:2]
     if not second:
         raise TypeError(f"a pair needs init(key, x_spec) -> params, but {init!r} takes no second argument.")
+    if len(inspect.signature(apply).parameters) == 4:
+        return Definition(init, apply)
     takes_shape = "shape" in second[0]
 
     def make(key: Any, x: Any) -> Any:
         params = init(key, map_nest(shape_of, x))[1] if takes_shape else init(key, x)
-        return ({"pair": params} if jax.tree.leaves(params) else {}), {}
+        return {"pair": params}, {}
 
     def run(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        return apply(params.get("pair", ()), x, **_keyed(apply, ctx.key)), state
+        return apply(params["pair"], x, **_keyed(apply, ctx.key)), state
 
     return Definition(make, run)
 

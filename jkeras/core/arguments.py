@@ -25,8 +25,9 @@ def bind(kind: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str
       TypeError: for an unknown, missing or doubled argument.
     """
     names = tuple(signature.parameters)
+    takes_any = any(given.kind is given.VAR_KEYWORD for given in signature.parameters.values())
     for name in kwargs:
-        if name not in names:
+        if name not in names and not takes_any:
             hint = nearest(name, (*names, *more))
             raise TypeError(f"{kind} takes no argument {name!r}.{hint} It takes {', '.join(names) or 'none'}.")
     try:

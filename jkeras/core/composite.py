@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,13 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import describe
-from jkeras.core.constructors import as_layer
+from jkeras.core.constructors import as_layer, made_again
 from jkeras.core.context import Context, fold_in_name
 from jkeras.core.describe import has_arrays, hashable, hollow, known_variables
-from jkeras.core.errors import UnknownNameError
-from jkeras.core.layer import Definition, Layer, aliases_of, run
-from jkeras.core.masks import Masked, is_masked, strongest, unmask, with_mask
-from jkeras.core.nest import flatten, get_in, map_nest, set_in
+from jkeras.core.errors import ShapeError, UnknownNameError, nearest
+from jkeras.core.layer import Definition, Layer, run, shared_in, spread
+from jkeras.core.masks import Masked, checked_mixing, is_masked, strongest, unmask, with_mask
+from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import forget, spec_of
 
 
@@ -48,40 +49,40 @@ class Calls:
       ctx: the call's context.
     """
 
-    def __init__(self, children: Mapping[str, Layer], aliases: Any, params: Any, state: Any, ctx: Context):
+    def __init__(self, children: Mapping[str, Layer], shared: Any, params: Any, state: Any, ctx: Context):
         self.params, self.states, self.ctx = params, dict(state), ctx
-        self._children, self._aliases, self._counts = children, aliases, dict.fromkeys(children, 0)
+        self._children, self._shared, self._counts = children, shared, dict.fromkeys(children, 0)
 
     def __call__(self, name: str, x: Any, /, **arguments: Any) -> Any:
         """Call the inner layer of that name."""
         if name not in self._counts:
             raise UnknownNameError(f"There is no inner layer {name!r}, only {', '.join(map(repr, self._counts))}.")
+        allowed = ("training", "mask", *self._children[name].definition.arguments)
+        for argument in arguments:
+            if argument not in allowed:
+                hint = nearest(argument, allowed)
+                raise TypeError(f"A call of {name!r} takes no argument {argument!r}, only {', '.join(allowed)}.{hint}")
         number = self._counts[name]
         self._counts[name] += 1
         arguments = {argument: value for argument, value in arguments.items() if value is not None}
+        if "training" in arguments:
+            arguments["training"] = bool(arguments["training"])
         return self._run(name, number, x, arguments)
 
     def _run(self, name: str, number: int, x: Any, arguments: dict[str, Any]) -> Any:
         given = dict(arguments)
-        x = with_mask(x, unmask(given.pop("mask"))) if "mask" in given else x
+        x = with_mask(x, given.pop("mask")) if "mask" in given else x
         training = bool(given.pop("training", self.ctx.training))
         ctx = self.ctx.child(name, number, training=training, arguments=map_nest(unmask, given))
         child = self._children[name]
         with jax.named_scope(name):
             y, state = run(child, self.params.get(name, {}), self.states.get(name, {}), x, ctx)
         if state:
+            # A layer that is met at several paths has, at all of them, the state that its last call left.
             self.states[name] = state
-            self._agree(name)
+            called = lambda paths: next((path for path in paths if path[0] == name), None)  # noqa: E731
+            self.states = spread(self._shared, self.states, called)
         return y
-
-    def _agree(self, name: str) -> None:
-        """Let a layer that is met at several paths have, at all of them, the state that its last call left."""
-        changed = {path: first for path, first in self._aliases if path[0] == name}
-        for path, first in changed.items():
-            self.states = set_in(self.states, first, get_in(self.states, path))
-        for path, first in self._aliases:
-            if first[0] == name or first in changed.values():
-                self.states = set_in(self.states, path, get_in(self.states, first))
 
 
 class _DryCalls(Calls):
@@ -94,18 +95,21 @@ class _DryCalls(Calls):
 
     def start(self, params: Any, state: Any, ctx: Context) -> None:
         """Begin a pass with the composite's own arrays."""
-        self.params, self.states, self.ctx = _Zeros(params, self._specs_of), _Zeros(state, lambda name: {}), ctx
+        self.params, self.states, self.ctx = _Zeros(params, self._specs_of), collections.defaultdict(dict, state), ctx
 
     def _specs_of(self, name: str) -> Any:
         """Return the specs of an inner layer's params once it was called."""
-        return describe.variables(self._children[name], self.inputs[name])[0] if name in self.inputs else {}
+        if name in self._children and name not in self.inputs:
+            raise ShapeError(f"the body reads the params of {name!r} before it calls it, so that their shapes are unknown.")
+        return describe.variables(self._children[name], self.inputs[name])[0]
 
     def _run(self, name: str, number: int, x: Any, arguments: dict[str, Any]) -> Any:
         child, exact = self._children[name], map_nest(spec_of, unmask(x))
         x_spec, batch = map_nest(forget, exact), flatten(exact)[0].shape[:1]  # a folded batch is a product of sizes
         self.inputs.setdefault(name, x_spec)
         described = {k: map_nest(spec_of, unmask(v)) if has_arrays(v) else v for k, v in arguments.items()}
-        self.mixings.append(describe.mixing(child, x_spec, described))
+        beside = [leaf for value in arguments.values() if has_arrays(value) for leaf in _mixings(value)]
+        self.mixings.append(strongest(describe.mixing(child, x_spec, described), *beside))
         mixing = strongest(self.mixings[-1], *_mixings(x))
         found = describe.outputs(child, x_spec, described, self.ctx.compute_dtype)
         again = flatten(x_spec)[0].shape[:1]
@@ -124,8 +128,17 @@ class _Zeros(dict):
         super().__init__(own)
         self._specs = specs
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what ``[name]`` returns."""
+        return self[name]
+
     def __missing__(self, name: str) -> Any:
         return jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), self._specs(name))
+
+
+jax.tree_util.register_pytree_node(
+    _Zeros, lambda tree: (tuple(tree.values()), tuple(tree)), lambda names, values: dict(zip(names, values, strict=True))
+)
 
 
 def _mixings(x: Any) -> list[str]:
@@ -156,7 +169,7 @@ def composite(
         ``call.states``.
       mixes_examples: whether the body itself lets examples of a batch see one another. None (default): found out from operators
         and calls; a body that computes with plain arrays counts as ``"always"`` unless it says ``"never"`` here.
-      arguments: the keyword arguments that a call may have, read from ``call.ctx.arguments``.
+      arguments: the keyword arguments that a call may have, read from ``call.ctx.arguments``; ``init`` runs the body without any.
       transient: names of own state entries that are no weights.
       children: the inner layers by name: layers, models, or pairs.
 
@@ -171,6 +184,8 @@ def composite(
       (None, 4)
     """
     inside = {name: as_layer(child, "composite") for name, child in children.items()}
+    if mixes_examples is not None:
+        checked_mixing(mixes_examples)
     plans: dict[Any, Plan] = {}
 
     def plan(x_spec: Any, given: Mapping[str, Any], dtype: Any) -> Plan:
@@ -178,7 +193,7 @@ def composite(
         if key not in plans or key is None:
             if len(plans) >= 64:
                 plans.clear()
-            plans[key] = _planned(inside, body, weights, mixes_examples, x_spec, given, dtype)
+            plans[key] = _planned(inside, body, weights, x_spec, given, dtype, mixes_examples)
         return plans[key]
 
     return compose(body, inside, plan, weights=weights, arguments=arguments, transient=transient)
@@ -205,43 +220,59 @@ def compose(
         return params, state
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        call = Calls(children, aliases(), params, state, ctx)
+        call = Calls(children, shared(), params, state, ctx)
         y = body(call, map_nest(lambda value, mask: Masked(value, mask, mixes_examples="never"), x, ctx.masks))
         return y, call.states
 
-    aliases = functools.cache(lambda: aliases_of(children))
+    shared = functools.cache(lambda: shared_in(children))
     return Definition(
         init,
         apply,
-        mixes_examples=lambda x_spec: plan(x_spec, {}, None).mixes_examples,
+        mixes_examples=lambda x_spec, given: plan(x_spec, given, None).mixes_examples,
         children=children,
         outputs=lambda x_spec, given, dtype: plan(x_spec, given, dtype).outputs,
         **more,
     )
 
 
-def _planned(children: Any, body: Any, weights: Any, mixes: Any, x_spec: Any, given: Mapping[str, Any], dtype: Any) -> Plan:
-    own = (
-        known_variables(Layer.of(Definition(weights, lambda params, state, x, ctx: (x, state)), "Own", {}), x_spec)
-        if weights
-        else ({}, {})
-    )
+def _planned(children: Any, body: Any, weights: Any, x_spec: Any, given: Mapping[str, Any], dtype: Any, mixes: Any) -> Plan:
+    own: Any = ({}, {})
+    if weights:
+        pair = Definition(weights, lambda params, state, x, ctx: (x, state))
+        own = known_variables(Layer.of(pair, "weights=", {}), x_spec)
+    phases = [_dry_run(children, body, own, x_spec, given, dtype, training) for training in (False, True)]
+    inputs, outputs, mixing = phases[0]
+    if mixes is not None:
+        mixing = strongest(mixes, *(inner for phase in phases for inner in phase[2][1]))
+    elif own[1]:
+        mixing = "always"  # nobody knows what a state of its own is computed from
+    else:
+        at_rest, training = (strongest(*outer, *inner) for _, _, (outer, inner) in phases)
+        mixing = at_rest if at_rest == "always" or training == "never" else "training"
+    return Plan(inputs, outputs, mixing)
+
+
+def _dry_run(children: Any, body: Any, own: Any, x_spec: Any, given: Mapping[str, Any], dtype: Any, training: bool) -> Any:
+    """Run a body on specs; return the specs of inner inputs, those of outputs, and what the body and its calls mix."""
     calls = _DryCalls(children)
     tensors = {name: value for name, value in given.items() if has_arrays(value)}
     casts = not any(node.definition.indices for child in children.values() for _, node in child.nodes)
     found: list[Any] = []
 
-    def dry(params: Any, state: Any, x: Any, tensors: Any) -> Any:
-        ctx = Context(arguments={**given, **tensors}, compute_dtype=dtype)
+    def dry(params: Any, state: Any, leaves: list[Any], tensors: Any) -> Any:
+        ctx = Context(training, jax.random.key(0), arguments={**given, **tensors}, compute_dtype=dtype)
         calls.start(ctx.cast(params), state, ctx)
-        y = body(calls, map_nest(lambda value: Masked(ctx.cast(value) if casts else value, mixes_examples="never"), x))
-        found.extend((hollow(y), [mixes] if mixes else _mixings(y)))
+        x = nested(x_spec, ctx.cast(leaves) if casts else leaves)  # a list, because JAX sorts dictionaries
+        y = body(calls, map_nest(lambda value: Masked(value, mixes_examples="never"), x))
+        if not all(hasattr(leaf, "shape") for leaf in flatten(y)):
+            raise TypeError(f"the body of a composite must return arrays, but returned {y!r}.")
+        found.extend((hollow(y), _mixings(y)))
         return flatten(unmask(y))
 
-    specs = iter(jax.eval_shape(dry, *own, x_spec, tensors))
+    specs = jax.eval_shape(dry, *own, flatten(x_spec), tensors)
     order, mixings = found
     inputs = {name: calls.inputs[name] for name in children if name in calls.inputs}
-    return Plan(inputs, map_nest(lambda _: next(specs), order), strongest(*mixings, *calls.mixings))
+    return inputs, nested(order, specs), (mixings, calls.mixings)
 
 
 def clone(layer: Any, **changes: Any) -> Layer:
@@ -255,16 +286,19 @@ def clone(layer: Any, **changes: Any) -> Layer:
       >>> clone(LSTM(8, name="forward"), go_backwards=True, name="backward")
       LSTM(units=8, go_backwards=True, name='backward')
     """
-    layer = as_layer(layer, "clone")
-    if layer.definition.program is not None:
-        raise TypeError(f"clone makes a layer like another from its arguments, which {layer!r}, a model, has none of.")
-    common = {"name": layer.given_name, "dtype": layer.dtype, "trainable": layer.trainable}
-    again = {
-        name: map_nest(_cloned, value) if isinstance(value, (list, tuple, dict)) else _cloned(value)
-        for name, value in layer.config.items()
-    }
-    return type(layer)(**{**again, **{name: value for name, value in common.items() if value is not None}, **changes})
+    return _cloned(as_layer(layer, "clone"), {}, changes)
 
 
-def _cloned(value: Any) -> Any:
-    return clone(value) if isinstance(value, Layer) or isinstance(getattr(value, "layer", None), Layer) else value
+def _cloned(value: Any, known: dict[int, Layer], changes: Mapping[str, Any]) -> Any:
+    """Clone a layer; one that is met twice among its arguments has one clone."""
+    value = getattr(value, "layer", value)  # a model shows the layer that it is
+    if not isinstance(value, Layer):
+        return map_nest(lambda leaf: _cloned(leaf, known, {}), value) if isinstance(value, (list, tuple, dict)) else value
+    if value.definition.program is not None:
+        raise TypeError(f"clone makes a layer like another from its arguments, which {value!r}, a model, has none of.")
+    if id(value) not in known:
+        again = {name: _cloned(argument, known, {}) for name, argument in value.config.items()}
+        common = {"name": value.given_name, "dtype": value.dtype, "input_shape": value.input_shape_given}
+        common = {name: given for name, given in common.items() if given is not None} | {"trainable": value.trainable}
+        known[id(value)] = made_again(type(value), {**again, **common, **changes})
+    return known[id(value)]

@@ -64,6 +64,17 @@ def layer(constructor: Callable[..., Any]) -> type[Layer]:
     return made
 
 
+def made_again(constructor: Any, config: dict[str, Any]) -> Layer:
+    """Call a constructor with the arguments that a layer's config holds, those of ``*args`` and ``**kwargs`` included."""
+    kinds = {name: given.kind for name, given in inspect.signature(constructor).parameters.items()}
+    starred = next((name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL), None)
+    before = list(kinds)[: list(kinds).index(starred)] if starred else []
+    config = dict(config)
+    positional = [config.pop(name) for name in before if name in config] + list(config.pop(starred, ()) if starred else ())
+    named = [config.pop(name) for name, kind in kinds.items() if kind is inspect.Parameter.VAR_KEYWORD and name in config]
+    return constructor(*positional, **config, **(named[0] if named else {}))
+
+
 def _pair(returned: Any) -> Definition:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(f"a layer constructor must return (init, apply) or a Definition, but returned {type(returned).__name__}.")

@@ -7,6 +7,7 @@ jkeras that were made by equal calls share the answers.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ import jax
 
 from jkeras.core.context import Context
 from jkeras.core.errors import GraphError, ShapeError, UnknownNameError
-from jkeras.core.masks import Masked, strongest, unmask, with_mask
-from jkeras.core.nest import flatten, map_nest
+from jkeras.core.masks import Masked, checked_mixing, strongest, unmask, with_mask
+from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import agreed, forget, need_known, shapes_of
 
 if TYPE_CHECKING:
@@ -46,12 +47,9 @@ def _outputs(layer: Layer, x_spec: Any, arguments: dict[str, Any], dtype: Any) -
     except (GraphError, UnknownNameError):
         raise
     except _REFUSALS as error:
-        alike = agreed(x_spec)
-        if alike is not None:
-            try:
-                return outputs(layer, alike, arguments, dtype)
-            except ShapeError:
-                pass
+        for alike in agreed(x_spec):
+            with contextlib.suppress(ShapeError, *_REFUSALS):
+                return map_nest(forget, _run_abstractly(layer, alike, arguments, dtype))
         raise ShapeError(f"{layer.title} cannot take an input of shape {shapes_of(x_spec)}: {_first(error)}") from error
 
 
@@ -63,16 +61,18 @@ def _run_abstractly(layer: Layer, x_spec: Any, arguments: dict[str, Any], dtype:
     constants = {name: value for name, value in arguments.items() if name not in tensors and name not in ("mask", "training")}
     order: list[Any] = []
 
-    def forward(params: Any, state: Any, x: Any, tensors: dict[str, Any]) -> Any:
+    def forward(params: Any, state: Any, leaves: list[Any], tensors: dict[str, Any]) -> Any:
+        x = nested(x_spec, leaves)  # which come as a list, because JAX sorts dictionaries
         x = with_mask(x, tensors.pop("mask")) if "mask" in tensors else x
         path = (layer.given_name or layer.stem,)
-        ctx = Context(arguments={**constants, **tensors}, path=path, compute_dtype=dtype)
+        key = jax.random.key(0)  # for layers that draw outside training, too
+        ctx = Context(key=key, arguments={**constants, **tensors}, path=path, compute_dtype=dtype)
         y = unmask(layer.apply(params, state, x, ctx)[0])
         order.append(hollow(y))
         return flatten(y)
 
-    found = iter(jax.eval_shape(forward, params, state, x_spec, tensors))
-    return map_nest(lambda _: next(found), order[0])
+    specs = jax.eval_shape(forward, params, state, flatten(x_spec), tensors)
+    return nested(order[0], specs)
 
 
 def variables(layer: Layer, x_spec: Any) -> tuple[Any, Any]:
@@ -96,8 +96,8 @@ def _variables(layer: Layer, x_spec: Any) -> tuple[Any, Any]:
         order.append(hollow(trees))
         return flatten(trees)
 
-    found = iter(jax.eval_shape(make, jax.ShapeDtypeStruct((), "uint32")))
-    return map_nest(lambda _: next(found), order[0])
+    specs = jax.eval_shape(make, jax.ShapeDtypeStruct((), "uint32"))
+    return nested(order[0], specs)
 
 
 def mixing(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = None) -> str:
@@ -107,13 +107,13 @@ def mixing(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = None
     """
     declared = layer.definition.mixes_examples
     if callable(declared):
-        found = _remembered(layer, ("mixing", x_spec), lambda: declared(x_spec))
+        given = dict(arguments or {})
+        found = checked_mixing(_remembered(layer, ("mixing", x_spec, given), lambda: declared(x_spec, given)))
     else:
         inside = [child.definition.mixes_examples for child in layer.definition.children.values()]
         found = strongest(declared, *("always" if callable(word) else word for word in inside))
-    if found == "training" and isinstance((arguments or {}).get("training"), bool):
-        return "always" if arguments["training"] else "never"  # type: ignore[index]
-    return found
+    training = (arguments or {}).get("training")
+    return found if found != "training" or training is None else "always" if training else "never"
 
 
 def hollow(tree: Any) -> Any:

@@ -18,7 +18,7 @@ from jkeras.core.constructors import as_layer
 from jkeras.core.errors import GraphError, ShapeError
 from jkeras.core.layer import Layer
 from jkeras.core.masks import is_masked, strongest
-from jkeras.core.nest import Structure, flatten, map_nest, resolve
+from jkeras.core.nest import Structure, flatten, map_nest, nested, resolve
 from jkeras.core.order import Order, unique_names
 from jkeras.core.shapes import accepts, shape_of
 from jkeras.core.symbolic import Call, SymbolicTensor, has_symbolic, is_symbolic
@@ -32,16 +32,16 @@ class Step(NamedTuple):
       call: 0, 1, ... : which of the layer's calls this is.
       layer: what is called.
       inputs: a nest of slots.
-      outputs: one slot per leaf of the output, in the order in which the layer returns them.
+      outputs: a nest of slots.
       constants: keyword arguments that are not arrays, such as ``training=True``.
-      tensors: keyword arguments that are, as nests of slots.
+      tensors: keyword arguments that are, as nests of slots; :class:`Fixed` where a leaf is no tensor.
     """
 
     name: str
     call: int
     layer: Layer
     inputs: Any
-    outputs: tuple[int, ...]
+    outputs: Any
     constants: Mapping[str, Any]
     tensors: Mapping[str, Any]
 
@@ -91,7 +91,7 @@ class Program:
         values = self.enter(x)
         for step in self.steps:
             y = call(step.name, _fetch(values, step.inputs), **step.constants, **_fetch(values, step.tensors))
-            values.update(zip(step.outputs, flatten(y), strict=True))
+            map_nest(values.__setitem__, step.outputs, y)
         return _fetch(values, self.outputs)
 
     def plan(self, x_spec: Any, dtype: Any) -> Plan:
@@ -101,16 +101,22 @@ class Program:
         mixing = "never"
         for step in self.steps:
             given, arguments = _fetch(specs, step.inputs), {**step.constants, **_fetch(specs, step.tensors)}
-            if step.outputs[0] not in specs:
-                found = flatten(describe.outputs(step.layer, given, arguments, dtype))
-                specs.update(zip(step.outputs, found, strict=True))
+            if flatten(step.outputs)[0] not in specs:
+                map_nest(specs.__setitem__, step.outputs, describe.outputs(step.layer, given, arguments, dtype))
             inputs.setdefault(step.name, given)
             mixing = strongest(mixing, describe.mixing(step.layer, given, arguments))
         return Plan(inputs, _fetch(specs, self.outputs), mixing)
 
 
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A leaf of a keyword argument that is no tensor, beside leaves that are."""
+
+    value: Any
+
+
 def _fetch(values: Mapping[int, Any], nest: Any) -> Any:
-    return map_nest(values.__getitem__, nest)
+    return map_nest(lambda leaf: leaf.value if isinstance(leaf, Fixed) else values[leaf], nest)
 
 
 class Functional(Layer):
@@ -190,8 +196,8 @@ def _program(order: Order, names: Mapping[int, str], inputs: Any, outputs: Any) 
         specs[slot] = spec
         return slot
 
-    def slot_of(tensor: SymbolicTensor) -> int:
-        return slots[id(tensor.call), tensor.index]
+    def slot_of(tensor: Any) -> Any:
+        return slots[id(tensor.call), tensor.index] if is_symbolic(tensor) else Fixed(tensor)
 
     for tensor in flatten(inputs):
         new_slot(tensor.call, tensor.index, tensor.spec)
@@ -200,7 +206,7 @@ def _program(order: Order, names: Mapping[int, str], inputs: Any, outputs: Any) 
         name = names[id(call.layer)]
         tensors = {k: v for k, v in call.arguments.items() if has_symbolic(v)}
         constants = {k: v for k, v in call.arguments.items() if k not in tensors}
-        made = []
+        made: list[int] = []
         for index, spec in enumerate(flatten(call.outputs)):
             known = slots.get((id(call), index))
             made.append(new_slot(call, index, spec) if known is None else known)
@@ -210,7 +216,7 @@ def _program(order: Order, names: Mapping[int, str], inputs: Any, outputs: Any) 
                 counts.setdefault(name, 0),
                 call.layer,
                 map_nest(slot_of, call.inputs),
-                tuple(made),
+                nested(call.outputs, made),
                 constants,
                 {k: map_nest(slot_of, v) for k, v in tensors.items()},
             )
@@ -271,7 +277,7 @@ def sequential(layers: Sequence[Any], name: str | None = None) -> Layer:
     steps = []
     for i, inner in enumerate(chain):
         label = names[id(inner)]
-        steps.append(Step(label, counts.setdefault(label, 0), inner, i, (i + 1,), {}, {}))
+        steps.append(Step(label, counts.setdefault(label, 0), inner, i, i + 1, {}, {}))
         counts[label] += 1
     last = names[id(chain[-1])]
     program = Program(tuple(steps), {names[id(c)]: c for c in chain}, 0, len(chain), "input_layer", last, {})

@@ -23,17 +23,15 @@ import jax.numpy as jnp
 
 from jkeras.core.context import Context, cast_floats
 from jkeras.core.describe import shared_answers
-from jkeras.core.masks import MIXINGS, Masked, join, part, unmask
+from jkeras.core.masks import Masked, checked_mixing, join, part, unmask
 from jkeras.core.nest import flatten, get_in, map_nest, set_in
-from jkeras.core.shapes import is_float, shapes_of, spec_of
+from jkeras.core.shapes import PENALTY, is_float, shapes_of, spec_of
 from jkeras.core.shell import Shell
 from jkeras.core.store import Store
 
 Params = dict[str, Any]
 State = dict[str, Any]
 Path = tuple[str, ...]
-
-PENALTY = "penalty"  # the state entry in which a layer leaves what one call of it adds to the loss
 
 _SERIAL = itertools.count()
 _VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
@@ -63,9 +61,9 @@ class Definition:
     Attributes:
       init, apply: the pair.
       mixes_examples: when an example's output may depend on the rest of its batch: ``"never"``, in ``"training"`` only (batch
-        statistics), or ``"always"``; or a function of the input's specs that says so. Where it never does, a last, smaller batch
-        is filled up and runs in the same compiled program; a plain ``(init, apply)`` counts as ``"always"``, which is right for
-        every layer.
+        statistics), or ``"always"``; or a function ``(x_spec, arguments)`` that says so. Where it never does, a last, smaller
+        batch is filled up and runs in the same compiled program; a plain ``(init, apply)`` counts as ``"always"``, which is
+        right for every layer.
       children: inner layers by name. Params and state then have one entry per child, beside any arrays of the layer's own.
       arguments: the keyword arguments that a call may have, read from ``ctx.arguments``.
       transient: names of state entries that are no weights: not in ``get_weights``, and zeros after ``reset_state``.
@@ -78,7 +76,7 @@ class Definition:
 
     init: InitFn
     apply: ApplyFn
-    mixes_examples: str | Callable[[Any], str] = "always"
+    mixes_examples: str | Callable[[Any, Mapping[str, Any]], str] = "always"
     children: Mapping[str, Layer] = dataclasses.field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     transient: tuple[str, ...] = ()
@@ -95,8 +93,11 @@ class Definition:
         object.__setattr__(self, "children", inside)
         if not callable(self.init) or not callable(self.apply):
             raise TypeError(f"a layer is a pair of functions, init and apply, but got {self.init!r} and {self.apply!r}.")
-        if not callable(self.mixes_examples) and self.mixes_examples not in MIXINGS:
-            raise ValueError(f"mixes_examples must be one of {', '.join(map(repr, MIXINGS))}, but got {self.mixes_examples!r}.")
+        if not callable(self.mixes_examples):
+            checked_mixing(self.mixes_examples)
+        for name in ("arguments", "transient"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is a tuple of names, but got {getattr(self, name)!r}.")
 
 
 def spell(kind: str) -> str:
@@ -172,7 +173,7 @@ class Layer(Shell):
         params, state = made
         if self.dtype is not None:
             params = cast_floats(params, _VARIABLE_DTYPES.get(self.dtype, self.dtype))
-        return _without_aliases(self, params), _without_aliases(self, state)
+        return gathered(self.shared, params), gathered(self.shared, state)
 
     def apply(
         self,
@@ -203,18 +204,19 @@ class Layer(Shell):
     # -- what is inside -----------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def nodes(self) -> tuple[tuple[Path, Layer], ...]:
-        """(path, layer) of each layer inside, itself first, each layer once, at the first of its paths."""
-        found: dict[int, tuple[Path, Layer]] = {id(self): ((), self)}
-        for name, child in self.definition.children.items():
-            for path, node in child.nodes:
-                found.setdefault(id(node), ((name, *path), node))
-        return tuple(found.values())
+    def places(self) -> tuple[tuple[Path, Layer], ...]:
+        """(path, layer) of each layer inside at every path that leads to it, itself first."""
+        return (((), self), *places_in(self.definition.children))
 
     @functools.cached_property
-    def aliases(self) -> tuple[tuple[Path, Path], ...]:
-        """(path, first path) wherever a layer is met again below another child; the first path holds its arrays."""
-        return aliases_of(self.definition.children)
+    def nodes(self) -> tuple[tuple[Path, Layer], ...]:
+        """(path, layer) of each layer inside, itself first, each layer once, at the first of its paths."""
+        return tuple({id(node): (path, node) for path, node in reversed(self.places)}.values())[::-1]
+
+    @functools.cached_property
+    def shared(self) -> tuple[tuple[Layer, tuple[Path, ...]], ...]:
+        """(layer, its paths) for each layer inside that is met several times; the first path holds its arrays."""
+        return shared_in(self.definition.children)
 
     def own(self, tree: Any) -> Any:
         """Return the entries of this layer's params or state that belong to itself and not to a layer inside."""
@@ -244,18 +246,20 @@ class Layer(Shell):
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-def aliases_of(children: Mapping[str, Layer]) -> tuple[tuple[Path, Path], ...]:
-    """List (path, first path) wherever a layer is met again below another of some children."""
-    first: dict[int, Path] = {}
-    found: list[tuple[Path, Path]] = []
-    for name, child in children.items():
-        again: list[Path] = []
-        for path, node in child.nodes:
-            here = (name, *path)
-            if first.setdefault(id(node), here) != here and not any(here[: len(p)] == p for p in again):
-                again.append(here)
-                found.append((here, first[id(node)]))
-    return tuple(found)
+def places_in(children: Mapping[str, Layer]) -> tuple[tuple[Path, Layer], ...]:
+    """List (path, layer) for every path to every layer in some children."""
+    return tuple(((name, *path), node) for name, child in children.items() for path, node in child.places)
+
+
+def shared_in(children: Mapping[str, Layer]) -> tuple[tuple[Layer, tuple[Path, ...]], ...]:
+    """List (layer, its paths) for each layer with arrays of its own that several paths lead to."""
+    paths: dict[int, list[Path]] = {}
+    nodes: dict[int, Layer] = {}
+    for path, node in places_in(children):
+        if node.definition.program is None:
+            paths.setdefault(id(node), []).append(path)
+            nodes[id(node)] = node
+    return tuple((nodes[i], tuple(found)) for i, found in paths.items() if len(found) > 1)
 
 
 def context_of(ctx: Any, training: bool, key: Any) -> Context:
@@ -278,9 +282,9 @@ def run(layer: Layer, params: Params, state: State, x: Any, ctx: Context) -> tup
     definition = layer.definition
     if layer.dtype is not None:
         ctx = dataclasses.replace(ctx, compute_dtype=layer.compute_dtype(None))
-    if not ctx.path:
-        state = without_penalties(state)  # a pass begins here
-    params, state = with_aliases(layer, params), with_aliases(layer, state)
+    at_root = not ctx.path
+    if at_root:  # a pass begins here
+        params, state = spread(layer.shared, params), spread(layer.shared, without_penalties(state))
     try:
         values, masks = part(x, ctx.masks)
         ctx = dataclasses.replace(ctx, masks=masks)
@@ -296,24 +300,36 @@ def run(layer: Layer, params: Params, state: State, x: Any, ctx: Context) -> tup
         raise
     if before is not None:
         state = {**state, PENALTY: before + state[PENALTY]}
-    return y, _without_aliases(layer, state)
+    return y, gathered(layer.shared, state) if at_root else state
 
 
-def with_aliases(layer: Layer, tree: Any) -> Any:
-    """Put the arrays of shared layers at every path that leads to them."""
-    for path, first in layer.aliases:
-        tree = set_in(tree, path, get_in(tree, first))
+def spread(shared: Any, tree: Any, source: Callable[[tuple[Path, ...]], Path | None] = lambda paths: paths[0]) -> Any:
+    """Put the arrays that a shared layer has at one of its paths, the first or another, at all of them."""
+    for node, paths in shared:
+        origin = source(paths)
+        own = node.own(get_in(tree, origin)) if origin is not None else {}
+        for path in paths if own else ():
+            if path != origin:
+                tree = set_in(tree, path, {**get_in(tree, path), **own})
     return tree
 
 
-def _without_aliases(layer: Layer, tree: Any) -> Any:
-    for path, _ in layer.aliases if layer.definition.children else ():
-        tree = set_in(tree, path, {})
+def gathered(shared: Any, tree: Any) -> Any:
+    """Keep the arrays of a shared layer at the first of its paths only."""
+    for node, paths in shared:
+        for path in paths[1:]:
+            inner = get_in(tree, path)
+            tree = set_in(tree, path, {name: branch for name, branch in inner.items() if name in node.definition.children})
     return tree
 
 
 def _penalty_in(layer: Layer, state: State) -> Any:
-    return None if PENALTY in layer.definition.children else state.get(PENALTY)
+    found = None if PENALTY in layer.definition.children else state.get(PENALTY)
+    if found is not None and jnp.shape(found) != ():
+        raise TypeError(
+            f"{layer.title}: its state {PENALTY!r} is added to the loss and must be one number, not {jnp.shape(found)}."
+        )
+    return found
 
 
 def without_penalties(tree: Any) -> Any:

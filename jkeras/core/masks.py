@@ -40,6 +40,13 @@ def strongest(*mixings: str) -> str:
     return MIXINGS[max(map(MIXINGS.index, mixings), default=0)]
 
 
+def checked_mixing(word: Any) -> str:
+    """Return a word that says when examples are mixed; refuse any other."""
+    if word not in MIXINGS:
+        raise ValueError(f"mixes_examples must be one of {', '.join(map(repr, MIXINGS))}, but got {word!r}.")
+    return word
+
+
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=("value", "mask", "logits"),
@@ -103,14 +110,11 @@ def unmask(tree: Any) -> Any:
 
 def part(tree: Any, masks: Any = None) -> tuple[Any, Any]:
     """Take a nest apart into values and masks; ``masks`` are those of leaves that bring none."""
-    given = flatten(masks) if masks is not None else [None] * len(flatten(tree))
-    beside = iter(given)
-    found = [leaf.mask if is_masked(leaf) else mask for leaf, mask in zip(flatten(tree), beside, strict=True)]
+    if masks is None:
+        masks = map_nest(lambda _: None, tree)
     values = unmask(tree)
-    for value, mask in zip(flatten(values), found, strict=True):
-        check(mask, value)
-    ordered = iter(found)
-    return values, map_nest(lambda _: next(ordered), values)
+    given = map_nest(lambda leaf, mask: leaf.mask if is_masked(leaf) else mask, tree, masks)
+    return values, map_nest(lambda value, mask: checked(mask, value), values, given)
 
 
 def join(y: Any, inputs: Any, masks: Any) -> Any:
@@ -120,30 +124,39 @@ def join(y: Any, inputs: Any, masks: Any) -> Any:
 
     def joined(leaf: Any) -> Masked:
         if is_masked(leaf):
-            check(leaf.mask, leaf.value)
+            checked(leaf.mask, leaf.value)
             return leaf
-        keeps = inherited is not None and leaf.ndim in ranks and leaf.shape[: inherited.ndim] == inherited.shape
+        fits = inherited is not None and inherited.ndim < leaf.ndim and leaf.ndim in ranks
+        keeps = fits and leaf.shape[: inherited.ndim] == inherited.shape
         return Masked(leaf, inherited if keeps else None)
 
     return map_nest(joined, y)
 
 
 def with_mask(x: Any, mask: Any) -> Any:
-    """Put one mask on every leaf of a nest, in place of any that it had."""
-    return map_nest(lambda leaf: Masked(leaf.value if is_masked(leaf) else leaf, mask, mixes_examples=_mixing(leaf)), x)
+    """Put a mask on the leaves of a nest, in place of any that they had: one on all, or a nest of masks, None for none."""
+    alone = flatten(mask)[0] is mask if flatten(mask) else True
+
+    def put(leaf: Any, mask: Any) -> Masked:
+        mixing = leaf.mixes_examples if is_masked(leaf) else "never"
+        return Masked(leaf.value if is_masked(leaf) else leaf, unmask(mask), mixes_examples=mixing)
+
+    return map_nest(put, x, map_nest(lambda _: mask, x) if alone else mask)
 
 
-def _mixing(leaf: Any) -> str:
-    return leaf.mixes_examples if is_masked(leaf) else "never"
+def checked(mask: Any, value: Any) -> Any:
+    """Return a mask as booleans if it has the leading axes of its value.
 
-
-def check(mask: Any, value: Any) -> None:
-    """Refuse a mask that does not have the leading axes of its value."""
+    Raises:
+      ShapeError: when it has other sizes, no axes, or more than the value.
+    """
     if mask is None:
-        return
+        return None
     wanted, got = shape_of(value)[: mask.ndim], shape_of(mask)
-    if mask.ndim > len(value.shape) or any(g not in (w, None) and w is not None for w, g in zip(wanted, got, strict=True)):
+    fits = 0 < mask.ndim <= len(value.shape) and all(g in (w, None) or w is None for w, g in zip(wanted, got, strict=True))
+    if not fits:
         raise ShapeError(f"a mask must have the leading axes of its value {shape_of(value)}, but has shape {got}.")
+    return mask if mask.dtype == bool or not hasattr(mask, "astype") else mask.astype(bool)
 
 
 # -- how masks go together --------------------------------------------------------------------------------------------
@@ -158,12 +171,11 @@ def all_of(masks: Any) -> Any:
 
 
 def any_of(masks: Any) -> Any:
-    """Return what is valid in any input; None where an input has no mask. Keras's rule for merging."""
+    """Return what is valid in any input; None where an input has no mask, or one of other axes. Keras's rule for merging."""
     known = flatten(masks)
-    if not known or any(mask is None for mask in known):
+    if not known or any(mask is None or mask.ndim != known[0].ndim for mask in known):
         return None
-    ndim = max(mask.ndim for mask in known)
-    return functools.reduce(jnp.logical_or, [lengthened(mask, ndim) for mask in known])
+    return functools.reduce(jnp.logical_or, known)
 
 
 def lengthened(mask: Any, ndim: int) -> Any:
@@ -195,6 +207,9 @@ def leading_slices(index: Any, ndim: int) -> tuple[slice, ...]:
       (slice(None, None, None), slice(1, 3, None))
     """
     index = index if isinstance(index, tuple) else (index,)
+    advanced = [i for i in index if not (i is None or i is Ellipsis or isinstance(i, (slice, int)))]
+    if len(advanced) > 1 or (advanced and any(isinstance(i, int) for i in index)):
+        return ()  # NumPy may move such axes to the front
     slices: list[slice] = []
     for part_of_index in index:
         if part_of_index is Ellipsis:

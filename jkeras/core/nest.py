@@ -7,10 +7,11 @@ and sample weights all come through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from jkeras.core.errors import UnknownNameError, nearest
 
@@ -59,6 +60,21 @@ def map_nest(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     else:
         beside = [(_open(other) or ([],))[0] for other in others]
     return rebuild([map_nest(function, *group) for group in zip(branches, *beside, strict=True)])
+
+
+def nested(like: Any, leaves: Iterable[Any]) -> Any:
+    """Put leaves, in the order in which they were written, into a nest like another; the opposite of :func:`flatten`."""
+    given = iter(leaves)
+    return map_nest(lambda _: next(given), like)
+
+
+def is_numbers(value: Any) -> bool:
+    """Whether a value is a list of numbers, or of lists of them, rather than a list of arrays."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_number(v) or is_numbers(v) for v in value[:3])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 def get_in(tree: Any, path: tuple[str, ...]) -> Any:

@@ -45,7 +45,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
 _OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast, "slice": slice, "leaky_relu": leaky_relu}
 
 # What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
-_OTHERWISE = {"conv", "while_loop", "dot_product_attention"}
+_OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention"}
 
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
 _ELEMENTWISE = frozenset(
@@ -57,6 +57,15 @@ _ELEMENTWISE = frozenset(
     round rsqrt selu sigmoid sign silu sin sinh soft_sign softplus sqrt square squareplus subtract swish tan tanh
     true_divide where zeros_like
     """.split()  # noqa: SIM905, a list of sixty quoted names is harder to read
+)
+
+# Functions that work along the axes named axis, and leave those before them as they are.
+_JOINING = frozenset({"concatenate", "stack"})
+_ALONG_AN_AXIS = _JOINING | frozenset(
+    """
+    all any argmax argmin argsort average count_nonzero cumprod cumsum diff expand_dims flip linalg.norm log_softmax logsumexp max
+    mean median min nanmax nanmean nanmin nansum prod repeat roll softmax sort squeeze standardize std sum take var
+    """.split()  # noqa: SIM905
 )
 
 # Python's operators, with the function that each stands for; the first ones also with their operands swapped.
@@ -127,8 +136,10 @@ def kept_axes(function: str, args: Any, kwargs: Any, shapes: list[tuple]) -> int
         constants = [np.ndim(leaf) for leaf in flatten(args) if hasattr(leaf, "shape")]
         return ndim - 1 if constants and _is_hole(args[0]) and constants[0] <= 2 else max(ndim - 2, 0)
     if function == "get_item":
-        slices = leading_slices(args[1], ndim)
+        slices = leading_slices(args[1], ndim) if len(shapes) == 1 else ()
         return len(slices) if slices and slices[0] == _WHOLE else 0
+    if function not in _ALONG_AN_AXIS or (len(shapes) > 1 and function not in _JOINING):
+        return 0
     try:
         bound = inspect.signature(find(function)).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -158,7 +169,7 @@ def Operation(function: str, args: Any = (), kwargs: Any = None) -> Definition:
         y, masks = _compute(function, args, kwargs, x), flatten(ctx.masks)
         return map_nest(lambda leaf: Masked(leaf, _mask(function, args, masks, x, leaf)), y), state
 
-    def mixing(x_spec: Any) -> str:
+    def mixing(x_spec: Any, arguments: Any) -> str:
         return "never" if kept_axes(function, args, kwargs, [x.shape for x in x_spec]) else "always"
 
     return Definition(lambda key, x: ({}, {}), apply, mixes_examples=mixing, stem=function.split(".")[-1])

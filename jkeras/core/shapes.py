@@ -7,6 +7,8 @@ them when it runs. After each layer the computed sizes are forgotten (:func:`for
 convolutions take minutes.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -62,27 +64,28 @@ def forget(described: Any) -> jax.ShapeDtypeStruct:
     return spec(shape_of(described), described.dtype)
 
 
-def agreed(tree: Any) -> Any:
-    """Return specs in which an unknown size is the fixed one that another has on the same axis; None where nothing changes.
+def agreed(tree: Any) -> Iterator[Any]:
+    """Yield specs in which an unknown size is the fixed one that another has on the same axis, on as few axes as possible first.
 
     Axes are counted from the end, as NumPy lines them up.
     """
     leaves = flatten(tree)
-    if len(leaves) < 2:
-        return None
     fixed: dict[int, set[int]] = {}
     for leaf in leaves:
         for axis, size in enumerate(reversed(shape_of(leaf))):
             if size is not None and size != 1:
                 fixed.setdefault(axis, set()).add(size)
+    unknown = {axis for leaf in leaves for axis, size in enumerate(reversed(shape_of(leaf))) if size is None}
+    axes = sorted(axis for axis, sizes in fixed.items() if len(sizes) == 1 and axis in unknown)
 
-    def sized(leaf: Any) -> jax.ShapeDtypeStruct:
-        found = [(size, fixed.get(axis, set())) for axis, size in enumerate(reversed(shape_of(leaf)))]
-        shape = [next(iter(sizes)) if size is None and len(sizes) == 1 else size for size, sizes in found]
+    def sized(leaf: Any, chosen: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+        found = enumerate(reversed(shape_of(leaf)))
+        shape = [next(iter(fixed[axis])) if size is None and axis in chosen else size for axis, size in found]
         return spec(tuple(reversed(shape)), leaf.dtype)
 
-    alike = map_nest(sized, tree)
-    return None if [shape_of(leaf) for leaf in flatten(alike)] == [shape_of(leaf) for leaf in leaves] else alike
+    for count in range(1, len(axes) + 1):
+        for chosen in itertools.combinations(axes, count):
+            yield map_nest(lambda leaf, chosen=chosen: sized(leaf, chosen), tree)
 
 
 def spec_of(array: Any) -> jax.ShapeDtypeStruct:
@@ -101,6 +104,14 @@ def need_known(name: str, shape: Any) -> None:
     if not all(isinstance(size, int) for size in shape):
         seen = tuple(size if isinstance(size, int) else None for size in shape)
         raise ShapeError(f"its {name!r} would have the unknown size {seen}. Give that axis of the Input a size.")
+
+
+PENALTY = "penalty"  # the state entry in which a layer leaves what one call of it adds to the loss
+
+
+def is_key(array: Any) -> bool:
+    """Whether an array or spec holds random keys, which are no weights."""
+    return jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
 
 
 def is_float(array: Any) -> bool:

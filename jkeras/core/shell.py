@@ -16,14 +16,19 @@ from jkeras.core import store
 from jkeras.core.arguments import checked_bool
 from jkeras.core.context import Context, is_traced
 from jkeras.core.describe import has_arrays, outputs
-from jkeras.core.errors import GraphError, nearest
-from jkeras.core.masks import unmask, with_mask
+from jkeras.core.errors import GraphError, ShapeError, nearest
+from jkeras.core.masks import is_masked, part, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest
-from jkeras.core.shapes import spec_of
+from jkeras.core.shapes import shapes_of, spec_of
 from jkeras.core.symbolic import Call, has_symbolic, is_symbolic, specs_of
 
 if TYPE_CHECKING:
     from jkeras.core.layer import Definition
+
+
+def _plain(value: Any) -> Any:
+    """Return 0 and 1 as booleans."""
+    return bool(value) if isinstance(value, int) and value in (0, 1) else value
 
 
 class Shell:
@@ -51,6 +56,10 @@ class Shell:
                 raise TypeError(
                     f"A call of {self.label} takes no argument {name!r}, only {', '.join(allowed)}.{nearest(name, allowed)}"
                 )
+        if "training" in arguments:
+            arguments["training"] = checked_bool(f"{self.label}: training", _plain(arguments["training"]))
+        if is_traced(x) and any(map(is_masked, flatten(x))):
+            raise TypeError(f"{self.label} was called inside the body of a composite: there it is written call(name, x).")
         return self._trace(x, arguments) if has_symbolic((x, arguments)) else self._run_now(x, arguments)
 
     def _trace(self, x: Any, arguments: Mapping[str, Any]) -> Any:
@@ -61,12 +70,21 @@ class Shell:
                     "only; a constant can be joined with an operator or a function of jkeras.ops."
                 )
         described: Any = self
+        if "mask" in arguments:
+            self._check_mask(specs_of(x), specs_of(arguments["mask"]))
         found = outputs(described, specs_of(x), specs_of(arguments))
         store.record(described, specs_of(x))
         call = Call(described, x, arguments, found)
         if self.store.call is None:
             self.store.call = call
         return call.tensors()
+
+    def _check_mask(self, x: Any, mask: Any) -> None:
+        try:
+            part(with_mask(x, mask))
+        except (ShapeError, AttributeError, KeyError, TypeError, ValueError) as error:
+            said = error if isinstance(error, ShapeError) else "a mask is one array, or nested as the inputs are."
+            raise ShapeError(f"{self.label} cannot take a mask of shape {shapes_of(mask)}: {said}") from error
 
     def _run_now(self, x: Any, arguments: Mapping[str, Any]) -> Any:
         x = map_nest(lambda leaf: leaf if hasattr(leaf, "mask") else jnp.asarray(leaf), x)
@@ -77,7 +95,10 @@ class Shell:
         store.fill(layer, seed, x_spec)
         arguments = dict(arguments)
         training, mask = bool(arguments.pop("training", False)), arguments.pop("mask", None)
-        x = x if mask is None else with_mask(x, jnp.asarray(mask))
+        if mask is not None:
+            mask = map_nest(lambda m: m if m is None else jnp.asarray(m), mask)
+            self._check_mask(unmask(x), mask)
+            x = with_mask(x, mask)
         params, state = store.read(layer)
         ctx = Context(training=training, key=jax.random.key(seed), arguments=arguments, frozen=store.frozen_paths(layer))
         y, state = self.apply(params, state, x, ctx)

@@ -15,7 +15,7 @@ import numpy as np
 from jkeras.core.describe import variables
 from jkeras.core.errors import ShapeError
 from jkeras.core.nest import get_in
-from jkeras.core.shapes import shapes_of
+from jkeras.core.shapes import PENALTY, is_key, shapes_of
 
 if TYPE_CHECKING:
     from jkeras.core.layer import Layer, Path
@@ -177,8 +177,9 @@ def slots(layer: Layer) -> list[tuple[Layer, int, tuple[str, ...], Any]]:
     found = []
     for _, node in layer.nodes:
         for part, tree in enumerate(node.store.specs or ({}, {})):
-            kept = {name: branch for name, branch in tree.items() if not (part and name in node.definition.transient)}
-            found += [(node, part, path, spec) for path, spec in _paths(kept)]
+            carried = {*node.definition.transient, PENALTY} if part else ()
+            kept = {name: branch for name, branch in tree.items() if name not in carried}
+            found += [(node, part, path, spec) for path, spec in _paths(kept) if not is_key(spec)]
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 
-from jkeras.core.nest import flatten, map_nest
+from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Call:
 
     def tensors(self) -> Any:
         """Return the symbolic tensors that the call makes, in the nest of its outputs."""
-        places = iter(range(len(flatten(self.outputs))))
-        return map_nest(lambda spec: SymbolicTensor(spec, self, next(places)), self.outputs)
+        return nested(self.outputs, [SymbolicTensor(spec, self, i) for i, spec in enumerate(flatten(self.outputs))])
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,10 @@ from jkeras import activations, constraints, initializers, regularizers
 from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
 from jkeras.core.errors import ShapeError
-from jkeras.core.layer import PENALTY, ApplyFn, Definition, InitFn
+from jkeras.core.layer import ApplyFn, Definition, InitFn
 from jkeras.core.masks import join, unmask
 from jkeras.core.nest import flatten, map_nest
-from jkeras.core.shapes import is_float, shape_of
+from jkeras.core.shapes import PENALTY, is_float, shape_of
 
 
 def one(name: str, value: Any) -> int:
@@ -30,7 +31,7 @@ def one(name: str, value: Any) -> int:
 
 def fraction(name: str, value: Any) -> float:
     """Return an argument as a float from 0 up to, not including, 1 — or 1 itself, which drops everything."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"{name} must be a number between 0 and 1, the fraction dropped, but got {value!r}.")
     return float(value)
 

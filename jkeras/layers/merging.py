@@ -39,7 +39,8 @@ def Add() -> Definition:
     """
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        return Masked(functools.reduce(jnp.add, _aligned(_several(x, "Add", 2))), any_of(ctx.masks)), state
+        mask = any_of(ctx.masks) if len({part.ndim for part in x}) == 1 else None  # which axes meet which is said by ranks
+        return Masked(functools.reduce(jnp.add, _aligned(_several(x, "Add", 2))), mask), state
 
     return Definition(no_weights, apply, mixes_examples="never")
 

@@ -115,6 +115,8 @@ def LSTM(
         return params, {"hidden": jnp.zeros((x.shape[0], units)), "cell": jnp.zeros((x.shape[0], units))}
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
+        if ctx.mask is not None and ctx.mask.ndim != 2:
+            raise ShapeError(f"its mask must be (batch, time), but has shape {shape_of(ctx.mask)}.")
         start = _start(x, params, state, ctx, units)
         z, between = _project(params, x, ctx, units, dropout, recurrent_dropout, seed)  # z: (batch, time, 4 units)
 
@@ -156,6 +158,10 @@ def _bias(key: Any, units: int, initializer: Any, unit_forget_bias: bool) -> jax
     return jnp.concatenate([first, jnp.ones((units,), jnp.float32), last])
 
 
+def _fits(shape: tuple, wanted: tuple) -> bool:
+    return len(shape) == 2 and shape[1] == wanted[1] and (shape[0] == wanted[0] or None in (shape[0], wanted[0]))
+
+
 def _start(x: Any, params: Any, state: Any, ctx: Context, units: int) -> tuple[Any, Any]:
     """Return the h and c to start from: those given, those remembered, or zeros."""
     dtype = jnp.promote_types(x.dtype, params["kernel"].dtype)
@@ -165,8 +171,9 @@ def _start(x: Any, params: Any, state: Any, ctx: Context, units: int) -> tuple[A
     if given is None:
         zeros = jnp.zeros((x.shape[0], units), dtype)
         return zeros, zeros
-    if not isinstance(given, (list, tuple)) or len(given) != 2 or any(shape_of(s)[1:] != (units,) for s in given):
-        raise ShapeError(f"initial_state must be [h, c], each of shape (batch, {units}), but got {shapes_of(given)}.")
+    wanted = (shape_of(x)[0], units)
+    if not isinstance(given, (list, tuple)) or len(given) != 2 or not all(_fits(shape_of(s), wanted) for s in given):
+        raise ShapeError(f"initial_state must be [h, c], each of shape {wanted}, but got {shapes_of(given)}.")
     return given[0].astype(dtype), given[1].astype(dtype)
 
 

@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any
 
 from jkeras.core import Calls, Definition, Masked, composite, layer
-from jkeras.core.masks import all_of, folded, unfolded
+from jkeras.core.errors import ShapeError
+from jkeras.core.masks import all_of, folded, unfolded, unmask
 from jkeras.core.nest import flatten, map_nest
+from jkeras.core.shapes import shape_of, shapes_of
 from jkeras.layers.common import need_ndim
 
 
@@ -39,6 +41,8 @@ def TimeDistributed(layer: Any) -> Definition:
         for leaf in flatten(x):
             need_ndim(leaf, ("batch", "time", "features"), at_least=True)
         batch, time = flatten(x)[0].shape[:2]
+        if len({shape_of(leaf)[1] for leaf in flatten(x)}) > 1:
+            raise ShapeError(f"all inputs must have as many time steps, but they have the shapes {shapes_of(unmask(x))}.")
         outer = all_of([leaf.mask for leaf in flatten(x)])
 
         def fold(leaf: Any) -> Masked:  # (batch, time, ...) to (batch * time, ...)

@@ -163,9 +163,10 @@ class Compiled:
         if self._compiled is not None:
             return self.engine()
         known = self._predicting
-        if known is None or known.trainer.layer is not self.layer:
+        if known is None or known.trainer.layer is not self.layer or known.trainer.frozen != self.frozen:
             objective = make_objective(self.program.output_names, None, None, None, None)
-            self._predicting = known = Engine(Trainer(self.layer, objective, optimizers.get("sgd"), self.input_spec))
+            trainer = Trainer(self.layer, objective, optimizers.get("sgd"), self.input_spec, self.frozen)
+            self._predicting = known = Engine(trainer)
         return known
 
     def _returned(self, logs: dict[str, float], return_dict: bool) -> Any:

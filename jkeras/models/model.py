@@ -315,7 +315,7 @@ class Model(TrainingMethods):
     @property
     def trainable(self) -> bool:
         """Whether it learns; setting it sets every layer inside. Nothing inside a model that does not learn does."""
-        return self._trainable
+        return self._trainable if self._layer is None else self.layer.trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -372,5 +372,4 @@ def outward(layer: Layer) -> Any:
         model = Model.__new__(Model)
         model._setup(layer.given_name)
         model._layer, layer.store.shell = layer, model
-        model._trainable = layer.store.trainable
     return layer.store.shell

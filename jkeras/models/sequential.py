@@ -8,11 +8,11 @@ import numpy as np
 
 from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
 from jkeras.core.arguments import checked_bool
-from jkeras.core.nest import flatten, map_nest
+from jkeras.core.nest import flatten, is_numbers, map_nest
 from jkeras.core.shapes import accepts, shape_of, spec
 from jkeras.core.symbolic import is_symbolic
 from jkeras.models.model import Model, outward
-from jkeras.training.data import is_numbers, is_stream
+from jkeras.training.data import is_stream
 
 
 class Sequential(Model):
@@ -37,6 +37,7 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True):
         self._chain: list[Layer] = []
         self._named: dict[str | None, Layer] = {}
+        self._whole: Layer | None = None
         self._setup(name)
         self._tensors: list[Any] = []  # the input and what each layer makes of it; empty while the input shape is unknown
         self._learned_shape = False
@@ -86,6 +87,8 @@ class Sequential(Model):
         """Forget what was made of the chain: it is made anew when it is needed, so that n calls of ``add`` cost n steps."""
         if self._chain and self._chain[-1].given_name is not None:
             self._named[self._chain[-1].given_name] = self._chain[-1]
+        if self._whole is not None:
+            self._trainable = self._whole.trainable
         self._whole, self._engines, self._inputs, self._outputs = None, {}, None, None
 
     @property

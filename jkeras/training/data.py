@@ -15,7 +15,7 @@ import numpy as np
 
 from jkeras.core.errors import DataError, ShapeError
 from jkeras.core.graph import Program
-from jkeras.core.nest import flatten, resolve
+from jkeras.core.nest import flatten, is_numbers, resolve
 from jkeras.core.shapes import accepts, shape_of
 from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
@@ -37,15 +37,6 @@ def is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, jax.Array)) or (
         hasattr(value, "__array__") and not isinstance(value, (dict, list, tuple))
     )
-
-
-def is_numbers(value: Any) -> bool:
-    """Whether a value is a list of numbers, or of lists of them, rather than a list of arrays."""
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_number(v) or is_numbers(v) for v in value[:3])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 def is_stream(x: Any) -> bool:

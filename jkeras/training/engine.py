@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jkeras.core.compilation import jit_quickly
 from jkeras.core.context import Context
@@ -143,10 +144,11 @@ class Engine:
     def _compile(self, one: Any, many: Any, args: Any, donated: tuple[int, ...]) -> Callable[..., Any]:
         started = time.perf_counter()
         zero = np.int32(0)
-        traced = jax.jit(many, donate_argnums=donated).trace(*args, zero, zero)
+        options: Any = {"donate_argnums": donated, "out_shardings": _kept(args[0])}
+        traced = jax.jit(many, **options).trace(*args, zero, zero)
         singly = not loops_well(traced.jaxpr.jaxpr)
         if singly:
-            traced = jax.jit(one, donate_argnums=donated).trace(*args, zero)
+            traced = jax.jit(one, **options).trace(*args, zero)
         compiled = traced.lower().compile()
         self.compilations += 1
         self.compile_seconds += time.perf_counter() - started
@@ -170,6 +172,12 @@ def _signature(tree: Any) -> Any:
 def _laid(leaf: Any) -> Any:
     """Return the sharding of an array that is bound to it; others go where the program wants them."""
     return leaf.sharding if getattr(leaf, "committed", False) else None
+
+
+def _kept(carry: Any) -> Any:
+    """Return the shardings that a carry must come back with: its own, where it lies on a mesh; None leaves them to XLA."""
+    mesh = next((laid.mesh for laid in map(_laid, jax.tree.leaves(carry)) if isinstance(laid, NamedSharding)), None)
+    return None if mesh is None else jax.tree.map(lambda leaf: _laid(leaf) or NamedSharding(mesh, PartitionSpec()), carry)
 
 
 def loops_well(jaxpr: Any) -> bool:

@@ -134,14 +134,13 @@ def run_predictions(
             padded = fill_up(rows, fixed or bucket(n, batch_size)) if pads and n < batch_size else rows
             y, state = engine.predict(params, state, padded, key, np.int32(len(sizes)))
             pieces.append(y)
-            sizes.append(n)
+            sizes.append(None if padded is rows else n)  # only what was filled up is cut
             if show.is_live and len(sizes) % 50 == 0:  # drawing costs more than a small step
                 show.update(len(sizes), {})
         host = [jax.tree.map(lambda a, n=n: np.asarray(a)[:n], y) for y, n in zip(pieces, sizes, strict=True)]
         outputs = jax.tree.map(lambda *parts: parts[0] if len(parts) == 1 else np.concatenate(parts), *host)
         show.end(len(sizes), {}, 0.0)
-        names = trainer.layer.definition.program.output_names
-        return map_nest(lambda _, leaf: leaf, names, outputs), state  # jit has sorted dictionaries
+        return map_nest(lambda _, leaf: leaf, trainer.layer.definition.program.outputs, outputs), state  # jit sorted dictionaries
     finally:
         show.close()
 

@@ -169,7 +169,17 @@ def outcome_of(names: Any, y: Any, batch: Any) -> Outcome:
 
     map_nest(arrange, names, y)
     outputs, logits, activation, masks = ({name: part[i] for name, part in parts.items()} for i in range(4))
-    return Outcome(batch.y, outputs, logits, activation, masks, batch.weight, batch.valid)
+    # A loss takes the last axis together, so a mask that reaches it says nothing about what is left; as in Keras it ends.
+    masks = {name: None if mask is None or mask.ndim >= outputs[name].ndim else mask for name, mask in masks.items()}
+    targets = {name: _filled(target, masks.get(name)) for name, target in batch.y.items()}
+    return Outcome(targets, outputs, logits, activation, masks, batch.weight, batch.valid)
+
+
+def _filled(target: Any, mask: Any) -> Any:
+    """Put 0 where a target does not count: a NaN there would come back through the gradient."""
+    if mask is None or mask.ndim > target.ndim or target.shape[: mask.ndim] != mask.shape:
+        return target
+    return jnp.where(lengthened(mask, target.ndim), target, 0)
 
 
 # -- compile ----------------------------------------------------------------------------------------------------------

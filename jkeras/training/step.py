@@ -23,15 +23,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jax.sharding import AxisType, PartitionSpec
 
 from jkeras import constraints, regularizers
 from jkeras.core import describe
+from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
+from jkeras.core.errors import DataError
 from jkeras.core.layer import Layer, penalties_in, run
-from jkeras.core.nest import get_in, resolve, set_in
+from jkeras.core.nest import get_in, is_numbers, resolve, set_in
 from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
@@ -206,7 +209,7 @@ class Trainer:
           batch_size: examples per step. A last, smaller batch is filled up where that changes nothing, and its own step else.
           shuffle: whether the order is drawn anew, or stays as it is.
         """
-        data = self.named(data)
+        data, batch_size = self.named(data), whole_number("batch_size", batch_size)
         n = jax.tree.leaves(data)[0].shape[0]
         order = self.order(state, n) if shuffle else jnp.arange(n)
         full, rest = divmod(n, batch_size)
@@ -265,15 +268,30 @@ class Trainer:
         """Resolve ``(x, y)`` or ``(x, y, sample_weight)`` to names."""
         if isinstance(batch, Batch):
             return batch
-        x, y, weight = (*batch, None)[:3] if isinstance(batch, (tuple, list)) else (batch, None, None)
-        inputs = resolve(x, self.layer.definition.program.input_names, "inputs")
-        outputs, wanted = self.objective.outputs, self.objective.wanted
+        given = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+        if not 1 <= len(given) <= 3:
+            raise DataError(f"a batch is (x, y) or (x, y, sample_weight), but got {len(given)} parts.")
+        x, y, weight = (np.asarray(part) if is_numbers(part) else part for part in (*given, None, None)[:3])
+        names, outputs, wanted = self.layer.definition.program.input_names, self.objective.outputs, self.objective.wanted
+        inputs = resolve(x, names, "inputs")
         targets = resolve(y, outputs, "targets", partial=True)
         weights = resolve(weight, outputs, "sample_weight", partial=True, broadcast=True)
         for name in wanted:
             if targets[name] is None:
-                raise ValueError(f"targets: nothing was given for output {name!r}, which has a loss or a metric.")
-        return jax.tree.map(jnp.asarray, Batch(inputs, {n: targets[n] for n in wanted}, weights))
+                raise DataError(f"targets: nothing was given for output {name!r}, which has a loss or a metric.")
+        return self._checked(Batch(*({n: _array(a) for n, a in part.items()} for part in (inputs, targets, weights))))
+
+    def _checked(self, batch: Batch) -> Batch:
+        """Return a batch with as many examples in each array, ``(n,)`` as ``(n, 1)`` where an input is of that shape."""
+        specs = {} if self.input_spec is None else resolve(self.input_spec, self.layer.definition.program.input_names, "inputs")
+        x = {
+            name: a[..., None] if name in specs and specs[name].shape[-1:] == (1,) and a.ndim + 1 == len(specs[name].shape) else a
+            for name, a in batch.x.items()
+        }
+        sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(batch)}
+        if sizes == {0} or len(sizes) > 1:
+            raise DataError(f"all arrays must have as many examples, at least one, but got {sorted(sizes)}.")
+        return batch._replace(x=x, y={name: a for name, a in batch.y.items() if name in self.objective.wanted})
 
     def shuffle_bits(self, state: TrainState, n: int) -> jax.Array:
         """Draw a number ``(n,)`` uint32 for each example, by which an epoch that begins at this state is sorted."""
@@ -305,6 +323,10 @@ class Trainer:
             return self.train_step(carry[0], carry[1], pick(data, order, n, i, batch_size, padded))
 
         return lax.fori_loop(start, stop, body, (state, totals))
+
+
+def _array(value: Any) -> Any:
+    return None if value is None else jnp.asarray(np.asarray(value) if is_numbers(value) else value)
 
 
 def pick(data: Batch, order: Any, n: Any, i: Any, batch_size: int, padded: bool) -> Batch:

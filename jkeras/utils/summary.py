@@ -40,13 +40,13 @@ def render(model: Any, line_length: int | None, expand_nested: bool, show_traina
 
 def _is_chain(program: Program) -> bool:
     slots = [step.inputs for step in program.steps]
-    before = [step.outputs[0] for step in program.steps[:-1]]
+    before = [flatten(step.outputs)[0] for step in program.steps[:-1]]
     return all(isinstance(slot, int) for slot in slots) and slots[1:] == before and len(flatten(program.inputs)) == 1
 
 
 def _rows(program: Program, is_sequential: bool, expand: bool, indent: str) -> list[tuple[list[str], Layer]]:
     rows = []
-    makers = {slot: (step.name, step.call, i) for step in program.steps for i, slot in enumerate(step.outputs)}
+    makers = {slot: (step.name, step.call, i) for step in program.steps for i, slot in enumerate(flatten(step.outputs))}
     inputs = dict(zip(flatten(program.inputs), flatten(program.input_names), strict=True)) if program.specs else {}
     makers |= {slot: (name, 0, 0) for slot, name in inputs.items()}
     for name, layer in program.layers.items():
@@ -64,7 +64,8 @@ def _rows(program: Program, is_sequential: bool, expand: bool, indent: str) -> l
 
 
 def _slots(step: Step) -> list[int]:
-    return [*flatten(step.inputs), *(slot for nest in step.tensors.values() for slot in flatten(nest))]
+    slots = [*flatten(step.inputs), *(slot for nest in step.tensors.values() for slot in flatten(nest))]
+    return [slot for slot in slots if isinstance(slot, int)]
 
 
 def _wire(makers: dict[int, tuple[str, int, int]], slot: int) -> str:
@@ -75,7 +76,7 @@ def _wire(makers: dict[int, tuple[str, int, int]], slot: int) -> str:
 def _shapes(program: Program, step: Step) -> str:
     if not program.specs:
         return "?"
-    shapes = [str(shape_of(program.specs[slot])) for slot in step.outputs]
+    shapes = [str(shape_of(program.specs[slot])) for slot in flatten(step.outputs)]
     return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
 
 
