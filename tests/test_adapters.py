@@ -168,3 +168,26 @@ def test_a_pair_whose_init_takes_no_spec_is_told_what_init_must_be():
 def test_what_a_module_from_elsewhere_cannot_take_is_a_shape_error():
     with pytest.raises(ShapeError, match="Equinox cannot take an input of shape"):
         Equinox(lambda key: eqx.nn.Linear(3, 2, key=key))(Input((4,)))
+
+
+def test_params_without_leaves_and_pairs_of_the_contracts_own_form_are_pairs_too():
+    model = Sequential([Input((4,)), stax.serial(stax.Relu, stax.Flatten)])
+    np.testing.assert_array_equal(model.predict(X, verbose=0), np.maximum(X, 0))
+    own = (lambda key, x: ({"w": jnp.ones(x.shape[-1])}, {"n": jnp.zeros(())})), lambda p, s, x, ctx: (x * p["w"], s)
+    model = Sequential([Input((4,)), own])
+    model.compile("sgd", "mse")
+    model.fit(X, 2 * X, verbose=0)
+    assert [w.shape for w in model.get_weights()] == [(4,), ()]
+
+
+def test_what_draws_in_every_phase_is_built_fitted_and_has_no_keys_among_its_weights():
+    def drops(x):
+        return hk.dropout(hk.next_rng_key(), 0.5, hk.Linear(2)(x))
+
+    for made in (NNX(lambda rngs: nnx.Dropout(0.5, rngs=rngs)), Haiku(hk.transform(drops)), Pair(*stax.Dropout(0.5))):
+        x = Input((4,))
+        model = Model(x, Dense(1)(made(x)))
+        model.compile("sgd", "mse")
+        model.fit(X, Y, verbose=0)
+        model.set_weights(model.get_weights())
+        model.summary(print_fn=lambda text: None)

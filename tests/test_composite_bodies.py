@@ -189,3 +189,87 @@ def test_an_unknown_size_of_a_composites_own_array_is_refused_by_name():
     made = layer(lambda: composite(lambda call, x: x * call.params["gain"], weights=weights))()
     with pytest.raises(ShapeError, match="'gain' would have the unknown size"):
         made(Input((None,)))
+
+
+# -- what users get wrong, and what they may expect ------------------------------------------------------------------
+
+
+def made_of(body, **inner):
+    more = {name: inner.pop(name) for name in ("weights", "transient", "arguments") if name in inner}
+    return layer(
+        lambda: composite(body, **inner, **more),
+    )()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: made_of(lambda call, x: call("l", x[:, None], initial_states=[x, x]), l=LSTM(4)),
+            "Did you mean 'initial_state'",
+        ),
+        (lambda: made_of(lambda call, x: None, d=Dense(2)), "body of a composite must return arrays, but returned None"),
+        (lambda: made_of(lambda call, x: x @ call.params["d"]["kernel"] + call("d", x), d=Dense(4)), "'d' before it calls it"),
+        (lambda: made_of(lambda call, x: x, arguments="memory"), "arguments is a tuple of names, but got 'memory'"),
+        (lambda: made_of(lambda call, x: x, weights=lambda key, x: {"w": jnp.zeros(2)}), "weights=: init must return"),
+        (lambda: made_of(lambda call, x: x, weights=lambda key, x: ({}, {"penalty": jnp.zeros(4)})), "must be one number, not"),
+    ],
+)
+def test_a_mistake_in_a_body_is_told_in_words(make, words):
+    with pytest.raises((TypeError, ShapeError), match=words):
+        Model(x := Input((4,)), make()(x)).predict(FLAT, verbose=0)
+
+
+def test_a_child_that_is_called_directly_in_a_body_is_told_how_it_is_written():
+    dense = Dense(4)
+    with pytest.raises((TypeError, ShapeError), match=r"Dense was called inside the body.*call\(name, x\)"):
+        made_of(lambda call, x: x + dense(x), d=dense)(Input((4,)))
+
+
+def test_layers_that_draw_outside_training_too_are_built_and_run():
+    @layer
+    def Noisy():
+        return (lambda key, x: ({}, {})), (lambda p, s, x, ctx: (x + jax.random.normal(ctx.need_key(), x.shape), s))
+
+    x = Input((4,))
+    for made in (Noisy(), made_of(lambda call, x: call("n", x), n=Noisy())):
+        model = Model(x, made(x))
+        model.compile("sgd", "mse")
+        assert np.std(model.predict(FLAT, verbose=0) - FLAT) > 0.3
+        assert np.isfinite(model.evaluate(FLAT, FLAT, verbose=0))
+
+
+def test_a_loop_may_carry_all_states_at_once_and_read_all_params():
+    def body(call, x):
+        def step(carry, _):
+            h, call.states = carry
+            h = call("d", call("n", h)).value
+            return (h, dict(call.states)), None
+
+        decay = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(call.params)) * 0
+        (h, call.states), _ = jax.lax.scan(step, (x.value, dict(call.states)), None, 3)
+        return h + decay
+
+    made = made_of(body, n=BatchNormalization(momentum=0.5), d=Dense(4, kernel_initializer="identity"))
+    model = Model(x := Input((4,)), made(x))
+    model.compile("sgd", "mse")
+    model.fit(FLAT, FLAT, verbose=0)
+    assert np.abs(model.get_weights()[2]).max() > 0
+
+
+def test_a_dictionary_in_and_out_keeps_names_and_values_together():
+    body = lambda call, x: {name: call("s", value) for name, value in x.items()}
+    scale = made_of(lambda call, x: 10 * x)
+    for made in (
+        made_of(body, s=scale),
+        layer(lambda: ((lambda k, x: ({}, {})), lambda p, s, x, c: ({n: 10 * v for n, v in x.items()}, s)))(),
+    ):
+        b, a = Input((2,)), Input((3,))
+        y = made({"b": b, "a": a})
+        assert list(y) == ["b", "a"]
+        assert y["b"].shape == (None, 2)
+        model = Model({"b": b, "a": a}, [y["b"], y["a"]])
+        got = model.predict({"b": np.full((1, 2), 2.0), "a": np.full((1, 3), 1.0)}, verbose=0)
+        assert [out[0, 0] for out in got] == [20, 10]
+        wrapped = TimeDistributed(made)({"b": Input((5, 2)), "a": Input((5, 3))})
+        assert wrapped["b"].shape == (None, 5, 2)

@@ -150,3 +150,60 @@ def test_a_layer_that_breaks_the_contract_is_told_so_by_name_when_it_is_first_ca
 
     with pytest.raises((TypeError, ShapeError), match=f"(?s)Faulty.*{words}"):
         layer(Faulty)()(Input((2,)))
+
+
+# -- copies ---------------------------------------------------------------------------------------------------------
+
+
+@layer
+def Siamese(left, right):
+    return composite(lambda call, x: call("left", x) - call("right", x), left=left, right=right)
+
+
+@layer
+def Chained(*layers):
+    inner = {f"layer_{i}": made for i, made in enumerate(layers)}
+
+    def body(call, x):
+        for name in inner:
+            x = call(name, x)
+        return x
+
+    return composite(body, **inner)
+
+
+@layer
+def Parallel(scale, **branches):
+    return composite(lambda call, x: scale * sum(call(name, x) for name in branches), **branches)
+
+
+def test_a_layer_given_twice_is_one_layer_in_the_copy_too():
+    dense = Dense(3)
+    for copy in (clone(Siamese(dense, dense)), from_json(to_json(Siamese(dense, dense)))):
+        assert copy.config["left"] is copy.config["right"]
+        assert copy.config["left"] is not dense
+        assert np.abs(copy(FLAT)).max() == 0
+        assert len(copy.get_weights()) == 2
+
+
+def test_constructors_with_starred_arguments_are_called_copied_and_written():
+    for made in (Chained(Dense(3, input_shape=(4,)), Dense(2)), Parallel(2.0, a=Dense(2), b=Dense(2))):
+        for copy in (clone(made), from_json(to_json(made))):
+            assert type(copy) is type(made)
+            assert copy(FLAT).shape == made(FLAT).shape == (12, 2)
+    assert clone(Dense(3, input_shape=(4,))).input_shape_given == (4,)
+
+
+def test_numbers_of_numpy_are_arguments_like_others():
+    made = Chained(Dense(np.int64(3)), jkeras.layers.Dropout(np.float32(0.5)))
+    assert from_json(to_json(made))(FLAT).shape == (12, 3)
+
+
+def test_children_of_a_definition_may_be_models_and_nothing_else():
+    from jkeras.core import Definition
+
+    model = Sequential([Input((4,)), Dense(2)])
+    made = Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), children={"m": model})
+    assert made.children["m"] is model.layer
+    with pytest.raises(TypeError, match="children are layers by name, but 'm' is 3, a int"):
+        Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), children={"m": 3})

@@ -3,7 +3,6 @@
 import collections
 
 import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import jkeras
 from jkeras import Input, Model, Sequential, functional
 from jkeras.core import layer
 from jkeras.core.nest import flatten, map_nest
-from jkeras.layers import Add, BatchNormalization, Dense, TimeDistributed
+from jkeras.layers import Add, BatchNormalization, Dense
 
 KEY = jax.random.key(0)
 X = np.ones((8, 4), "float32")
@@ -183,129 +182,6 @@ def test_a_layers_key_in_a_model_is_its_name_so_weights_drawn_from_one_key_are_e
     np.testing.assert_array_equal(whole.init(KEY, x.spec)[0]["dense_1"]["kernel"], tail.init(KEY, h.spec)[0]["dense_1"]["kernel"])
 
 
-# -- one leaf at several paths ----------------------------------------------------------------------------------------
-
-
-def shared_everywhere(**arguments):
-    """A Dense and a BatchNormalization used directly, in a nested model, in one inside that, and in a wrapper."""
-    dense = Dense(3, kernel_initializer="ones", use_bias=False, **arguments)
-    norm = BatchNormalization(momentum=0.5)
-    i = Input((3,))
-    inner = Model(i, norm(dense(i)), name="inner")
-    j = Input((3,))
-    middle = Model(j, inner(j), name="middle")
-    x = Input((3,))
-    each = [inner(x), middle(x), dense(norm(x)), TimeDistributed(dense, name="wrap")(jkeras.ops.reshape(x, (-1, 1, 3)))[:, 0]]
-    return dense, norm, Model(x, Add()(each))
-
-
-def test_a_leaf_at_several_paths_is_held_counted_and_updated_as_one():
-    dense, norm, model = shared_everywhere()
-    assert model.count_params() == 9 + 12
-    assert len(jax.tree.leaves(model.params)) == 3
-    model.compile("sgd", "mse")
-    data = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
-    model.fit(data, np.zeros((8, 3)), verbose=0)
-    assert model.count_params() == 21
-    (held,) = [leaf for leaf in jax.tree.leaves(model.params) if leaf.ndim == 2]
-    np.testing.assert_array_equal(dense.get_weights()[0], held)
-    direct = model.predict(data, verbose=0)
-    gamma, beta, mean, variance = norm.get_weights()
-    kernel = dense.get_weights()[0]
-
-    def normed(v):
-        return (v - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-
-    expected = 2 * normed(data @ kernel) + normed(data) @ kernel + data @ kernel
-    np.testing.assert_allclose(direct, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_a_frozen_leaf_is_frozen_at_all_its_paths_whichever_way_it_was_frozen():
-    data = np.random.default_rng(0).normal(3, 2, size=(8, 3)).astype("float32")
-    for freeze in (lambda d, n, m: [setattr(d, "trainable", False), setattr(n, "trainable", False)],
-                   lambda d, n, m: setattr(m.get_layer("middle"), "trainable", False)):  # fmt: skip
-        dense, norm, model = shared_everywhere()
-        freeze(dense, norm, model)
-        before = [*dense.get_weights(), *norm.get_weights()]
-        model.compile("sgd", "mse")
-        with pytest.warns(UserWarning, match="No layer of model"):
-            model.fit(data, np.zeros((8, 3)), verbose=0)
-        for a, b in zip(before, [*dense.get_weights(), *norm.get_weights()], strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_a_leaf_at_several_paths_is_regularised_once_and_constrained_as_one():
-    _, _, model = shared_everywhere(kernel_regularizer="l2", kernel_constraint="non_neg")
-    _, _, plain = shared_everywhere()
-    data = np.zeros((8, 3), "float32")
-    for m in (model, plain):
-        m.compile("sgd", "mse")
-    got, without = (m.evaluate(data, data, verbose=0) for m in (model, plain))
-    np.testing.assert_allclose(got - without, 0.01 * 9, rtol=1e-5)
-
-
-def test_activity_penalties_of_all_calls_and_paths_add_up():
-    dense = Dense(1, use_bias=False, kernel_initializer="ones", activity_regularizer=lambda y: y.sum())
-    i = Input((1,))
-    inner = Model(i, dense(i))
-    x, z = Input((1,)), Input((1,))
-    model = Model([x, z], [dense(x), inner(z), inner(x), TimeDistributed(dense)(z[:, None])])
-    model.compile("sgd", ["mse"] * 4)
-    one = np.ones((2, 1), "float32")
-    targets = [one, 5 * one, one, np.full((2, 1, 1), 5.0)]  # what comes out, so that the penalty alone is left
-    loss = model.evaluate([one, 5 * one], targets, verbose=0, return_dict=True)["loss"]
-    assert loss == pytest.approx(1 + 5 + 1 + 5)
-    again = model.evaluate([one, 5 * one], targets, verbose=0, return_dict=True)["loss"]
-    assert again == pytest.approx(loss)  # a pass starts anew
-    history = model.fit([one, 5 * one], targets, batch_size=2, epochs=1, verbose=0).history
-    assert history["loss"][0] == pytest.approx(loss)
-
-
-def test_freezing_a_model_freezes_what_is_inside_whatever_that_is_told_afterwards():
-    model = Sequential([Input((3,)), Dense(3), BatchNormalization(), Dense(2)])
-    x = Input((3,))
-    outer = Model(x, Dense(1)(model(x)))
-    model.trainable = False
-    for made in model.layers:
-        made.trainable = True
-    assert not model.trainable
-    outer.compile("sgd", "mse")
-    before = model.get_weights()
-    outer.fit(np.ones((8, 3)), np.ones((8, 1)), verbose=0)
-    for a, b in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_sequential_may_be_frozen_before_it_has_layers_and_stays_frozen_when_it_grows():
-    late = Sequential([Input((3,)), Dense(3)])
-    late.trainable = False
-    late.add(Dense(2))
-    empty = Sequential(trainable=False)
-    empty.add(Input((3,)))
-    empty.add(Dense(2))
-    for model in (late, empty):
-        assert not model.trainable
-        model.compile("sgd", "mse")
-        before = model.get_weights()
-        with pytest.warns(UserWarning, match="No layer of model"):
-            model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)
-        for a, b in zip(before, model.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_a_refused_first_layer_leaves_a_sequential_as_it_was():
-    model = Sequential()
-    with pytest.raises(ValueError, match="expected 3 axes"):
-        model.add(jkeras.layers.LSTM(3, input_shape=(4,)))
-    with pytest.raises(ValueError, match="has no layers"):
-        model.predict(X)
-    model.add(jkeras.layers.LSTM(3, input_shape=(5, 4)))
-    assert model.output_shape == (None, 3)
-    with pytest.raises(ValueError, match="both named 'd'"):
-        [model.add(Dense(2, name="d")) for _ in range(2)]
-    assert model.output_shape == (None, 2)
-
-
 # -- sizes that meet --------------------------------------------------------------------------------------------------
 
 
@@ -331,18 +207,3 @@ def test_an_unknown_size_meets_a_fixed_one_as_in_keras(join):
 def test_sizes_that_cannot_meet_are_refused_where_they_meet():
     with pytest.raises(jkeras.core.ShapeError, match=r"\(None, None, 4\).*\(None, 6, 3\)"):
         Input((None, 4)) + Input((6, 3))
-
-
-@pytest.mark.parametrize(
-    ("write", "shapes"),
-    [
-        (lambda a, b: a + b, [(), (1,)]),
-        (lambda a, b: a * b, [(1,), ()]),
-        (lambda a, b: jkeras.ops.maximum(a, b), [(3, 1), (3,)]),
-    ],
-)
-def test_examples_that_broadcast_against_each_other_are_not_filled_up(write, shapes):
-    a, b = (Input(shape) for shape in shapes)
-    given = [np.arange(1.0, 1 + np.prod((3, *shape))).reshape(3, *shape).astype("float32") for shape in shapes]
-    got = Model([a, b], write(a, b)).predict(given, verbose=0)
-    np.testing.assert_allclose(got, write(*map(jnp.asarray, given)))

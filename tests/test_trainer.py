@@ -14,10 +14,7 @@ import pytest
 from layer_table import quick_jit
 
 from jkeras import Input, Model, Sequential
-from jkeras.core import Definition, layer
-from jkeras.layers import LSTM, BatchNormalization, Dense, Dropout, Embedding
-from jkeras.losses import Loss
-from jkeras.metrics import Metric
+from jkeras.layers import LSTM, BatchNormalization, Dense, Dropout, Embedding, Masking
 from jkeras.training import Trainer, TrainState
 
 KEY = jax.random.key(0)
@@ -242,60 +239,6 @@ def test_state_keeps_its_dtype_through_a_step_under_a_mixed_policy(policy):
     assert np.isfinite(history["loss"]).all()
 
 
-# -- who mixes examples -----------------------------------------------------------------------------------------------
-
-
-def test_a_layer_called_with_training_true_sees_the_real_rows_of_its_batch_only():
-    x = Input((1,))
-    model = Model(x, BatchNormalization()(x, training=True))
-    rows = np.array([[10.0], [0.0], [1.0], [2.0], [3.0], [7.0], [7.5], [4.0]], "float32")
-
-    def normed(v):
-        return (v - v.mean()) / np.sqrt(v.var() + 1e-3)
-
-    expected = np.concatenate([normed(rows[:5]), normed(rows[5:])])
-    np.testing.assert_allclose(model.predict(rows, batch_size=5, verbose=0), expected, atol=1e-4)
-    outer = Model(y := Input((1,)), model(y))  # and in a model inside another
-    np.testing.assert_allclose(outer.predict(rows, batch_size=5, verbose=0), expected, atol=1e-4)
-    model.compile("sgd", "mse")
-    assert model.evaluate(rows, expected, batch_size=5, verbose=0) < 1e-6
-
-
-def counting(count_of):
-    return Metric("n", lambda: jnp.zeros(()), lambda total, y, p, w=None: total + count_of(y), lambda total: total)
-
-
-def test_an_unknown_metric_is_never_shown_examples_that_fill_up_a_batch():
-    model = Sequential([Input((4,)), Dense(1)])
-    model.compile("sgd", "mse", metrics=[counting(lambda y: y.shape[0])])
-    assert model.evaluate(np.ones((33, 4)), np.ones((33, 1)), verbose=0, return_dict=True)["n"] == 33
-    assert model.fit(np.ones((33, 4)), np.ones((33, 1)), verbose=0).history["n"] == [33]
-
-
-@pytest.mark.parametrize("loss", [lambda y, p: jnp.mean(y - p) ** 2, Loss(lambda y, p: jnp.mean(y - p) ** 2, "own")])
-def test_an_unknown_loss_is_never_shown_examples_that_fill_up_a_batch(loss):
-    model = Sequential([Input((1,)), Dense(1, kernel_initializer="zeros")])
-    model.compile("sgd", loss)
-    y = np.array([[1.0], [2.0], [6.0]], "float32")
-    got = model.evaluate(np.ones((3, 1)), y, batch_size=2, verbose=0)
-    np.testing.assert_allclose(got, (2 * 1.5**2 + 1 * 6.0**2) / 3, rtol=1e-6)
-
-
-def test_an_unknown_layer_is_never_shown_examples_that_fill_up_a_batch():
-    @layer
-    def Center():
-        return (lambda key, x: ({}, {})), (lambda params, state, x, ctx: (x - x.mean(0), state))
-
-    model = Sequential([Input((1,)), Center()])
-    rows = np.array([[0.0], [1.0], [5.0]], "float32")
-    np.testing.assert_allclose(model.predict(rows, verbose=0)[:, 0], [-2, -1, 3])
-
-
-def test_a_word_that_says_nothing_about_mixing_is_refused_when_the_layer_is_written():
-    with pytest.raises(ValueError, match=r"mixes_examples must be one of 'never', 'training', 'always'.*'allways'"):
-        Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), mixes_examples="allways")
-
-
 # -- names in the logs ------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +324,16 @@ _MESHES = """
     spread.hold(jax.device_put(spread.train_state(), NamedSharding(mesh, P())))
     got, wanted = (made.fit(x, y, epochs=2, verbose=0).history["loss"] for made in (spread, still))
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+    # parameters divided over devices stay so from one dispatch to the next
+    divided = model()
+    divided.fit(x, y, verbose=0)
+    lay = lambda a: NamedSharding(mesh, P(None, "data") if a.shape == (6, 8) else P())
+    divided.hold(jax.tree.map(lambda a: jax.device_put(a, lay(a)), divided.train_state()))
+    still = model()
+    still.fit(x, y, verbose=0)
+    got, wanted = (made.fit(x, y, epochs=2, batch_size=16, verbose=0).history["loss"] for made in (divided, still))
+    np.testing.assert_allclose(got, wanted, rtol=1e-4)
     print("all of it")
 """
 
@@ -403,3 +356,53 @@ def test_the_key_that_is_held_is_the_key_that_training_goes_on_with():
     assert_trees_close(model.params, expected.params, 1e-5)
     model.compile("adam", "binary_crossentropy", seed=7)
     assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(jax.random.key(7))).all()
+
+
+# -- what comes in ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data", [(X, Y[:5]), (X[:5], Y), (X, Y, np.ones(5)), (X[:0], Y[:0]), (X,), (X, Y, None, None)], ids=lambda d: str(len(d))
+)
+@pytest.mark.parametrize("function", ["step", "epoch", "evaluate"])
+def test_data_that_do_not_go_together_are_refused_by_every_function(function, data):
+    trainer = classifier().trainer
+    with pytest.raises(ValueError, match=r"examples|nothing was given|parts"):
+        getattr(trainer, function)(trainer.init(KEY), data)
+
+
+def test_lists_of_numbers_and_columns_come_in_any_form_that_fit_takes():
+    model = Sequential([Input((1,)), Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    trainer = model.trainer
+    state, x, y = trainer.init(KEY), X[:, 0], Y
+    wanted = trainer.evaluate(state, (x[:, None], y))["loss"]
+    for data in ((x, y), (x.tolist(), y.tolist()), [x[:, None].tolist(), y[:, 0]], (x, y, np.ones(24).tolist())):
+        np.testing.assert_allclose(trainer.evaluate(state, data)["loss"], wanted, rtol=1e-6)
+        trainer.epoch(state, data, 8)
+    for size in (0, 2.5, "4"):
+        with pytest.raises(ValueError, match="batch_size must be a positive integer"):
+            trainer.epoch(state, (x, y), size)
+
+
+def test_targets_that_a_mask_leaves_out_may_be_anything():
+    x = Input((4, 3))
+    model = Model(x, Dense(1)(Masking()(x)))
+    model.compile("sgd", "mse", metrics=["mae"])
+    series = RNG.normal(size=(6, 4, 3)).astype("float32")
+    series[::2, 2:] = 0
+    targets = np.ones((6, 4, 1), "float32")
+    wanted = model.evaluate(series, targets, verbose=0)
+    targets[::2, 2:] = np.nan
+    np.testing.assert_allclose(model.evaluate(series, targets, verbose=0), wanted, rtol=1e-6)
+    model.fit(series, targets, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_a_mask_of_the_axis_that_a_loss_takes_together_ends_before_it():
+    x = Input((4, 3))
+    model = Model(x, Dense(1, kernel_initializer="ones")(Masking()(x))[..., 0])
+    model.compile("sgd", "mse")
+    series = RNG.normal(size=(6, 4, 3)).astype("float32")
+    series[0, 2:] = 0
+    np.testing.assert_allclose(model.evaluate(series, np.zeros((6, 4)), verbose=0), (series.sum(-1) ** 2).mean(), rtol=1e-5)

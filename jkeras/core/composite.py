@@ -136,9 +136,11 @@ class _Zeros(dict):
         return jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), self._specs(name))
 
 
-jax.tree_util.register_pytree_node(
-    _Zeros, lambda tree: (tuple(tree.values()), tuple(tree)), lambda names, values: dict(zip(names, values, strict=True))
-)
+def _of_zeros(names: Any, values: Any) -> Any:
+    return dict(zip(names, values, strict=True))
+
+
+jax.tree_util.register_pytree_node(_Zeros, lambda tree: (tuple(tree.values()), tuple(tree)), _of_zeros)
 
 
 def _mixings(x: Any) -> list[str]:

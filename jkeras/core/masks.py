@@ -124,11 +124,10 @@ def join(y: Any, inputs: Any, masks: Any) -> Any:
 
     def joined(leaf: Any) -> Masked:
         if is_masked(leaf):
-            checked(leaf.mask, leaf.value)
-            return leaf
-        fits = inherited is not None and inherited.ndim < leaf.ndim and leaf.ndim in ranks
-        keeps = fits and leaf.shape[: inherited.ndim] == inherited.shape
-        return Masked(leaf, inherited if keeps else None)
+            return dataclasses.replace(leaf, mask=checked(leaf.mask, leaf.value))
+        if inherited is None or inherited.ndim >= leaf.ndim or leaf.ndim not in ranks:
+            return Masked(leaf)
+        return Masked(leaf, inherited if leaf.shape[: inherited.ndim] == inherited.shape else None)
 
     return map_nest(joined, y)
 
@@ -172,7 +171,7 @@ def all_of(masks: Any) -> Any:
 
 def any_of(masks: Any) -> Any:
     """Return what is valid in any input; None where an input has no mask, or one of other axes. Keras's rule for merging."""
-    known = flatten(masks)
+    known: list[Any] = flatten(masks)
     if not known or any(mask is None or mask.ndim != known[0].ndim for mask in known):
         return None
     return functools.reduce(jnp.logical_or, known)

@@ -35,6 +35,8 @@ def _written(value: Any, where: str, seen: list[Any]) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [_written(part, where, seen) for part in value]
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {"dict": {name: _written(part, where, seen) for name, part in value.items()}}
     if isinstance(value, Layer) and value.definition.program is None:
         if any(value is other for other in seen):
             return {"again": next(i for i, other in enumerate(seen) if other is value)}
@@ -72,6 +74,8 @@ def _made(value: Any, custom: Mapping[str, Any], seen: list[Any]) -> Any:
         return value
     if set(value) == {"again"} and type(value["again"]) is int and 0 <= value["again"] < len(seen):
         return seen[value["again"]]
+    if set(value) == {"dict"} and isinstance(value["dict"], dict):
+        return {name: _made(part, custom, seen) for name, part in value["dict"].items()}
     word = next((word for word in ("layer", "custom", "function") if word in value), None)
     if word is None or set(value) != {word, "config"} or not isinstance(value["config"], dict):
         raise ValueError(f"the JSON holds an object that is no layer and no function: {sorted(value)}.")
