@@ -5,8 +5,21 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import gc
+
 import numpy as np
 import pytest
+
+gc.set_threshold(100_000, 50, 1000)  # traces are made of millions of objects, which are looked through at every collection
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_are_forgotten():
+    """Drop what was compiled for a module once it is done: a process that keeps it all becomes slow."""
+    yield
+    import jax
+
+    jax.clear_caches()
 
 
 @pytest.fixture

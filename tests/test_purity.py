@@ -168,6 +168,7 @@ _ROWS = """
 """
 
 
+@pytest.mark.slow
 def test_every_row_of_the_table_gives_the_same_bits_in_two_processes_in_other_orders_and_beside_shell_calls():
     def start(*arguments):
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}

@@ -338,6 +338,7 @@ _MESHES = """
 """
 
 
+@pytest.mark.slow
 def test_meshes_automatic_and_explicit_shard_map_and_held_shardings_give_the_numbers_of_one_device():
     env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"}
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(_MESHES)], env=env, capture_output=True, text=True, check=False)

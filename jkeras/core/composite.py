@@ -269,6 +269,7 @@ def _dry_run(children: Any, body: Any, own: Any, x_spec: Any, given: Mapping[str
         if not all(hasattr(leaf, "shape") for leaf in flatten(y)):
             raise TypeError(f"the body of a composite must return arrays, but returned {y!r}.")
         found.extend((hollow(y), _mixings(y)))
+        calls.start({}, {}, Context())  # nothing of this trace outlives it
         return flatten(unmask(y))
 
     specs = jax.eval_shape(dry, *own, flatten(x_spec), tensors)

@@ -58,7 +58,7 @@ class Shell:
                 )
         if "training" in arguments:
             arguments["training"] = checked_bool(f"{self.label}: training", _plain(arguments["training"]))
-        if is_traced(x) and any(map(is_masked, flatten(x))):
+        if is_traced(x) and any(is_masked(leaf) and leaf.mixes_examples != "always" for leaf in flatten(x)):
             raise TypeError(f"{self.label} was called inside the body of a composite: there it is written call(name, x).")
         return self._trace(x, arguments) if has_symbolic((x, arguments)) else self._run_now(x, arguments)
 
