@@ -298,3 +298,45 @@ def test_a_mask_given_by_hand_counts_as_one_that_travels():
     np.testing.assert_allclose(got[2:], lstm(A[2:, :2]), rtol=1e-5, atol=1e-6)
     x, m = Input((5, 4)), Input((5,), dtype="bool")
     np.testing.assert_allclose(Model([x, m], lstm(x, mask=m)).predict([A, VALID], verbose=0), got, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["int32", "float32"])
+def test_a_mask_of_numbers_counts_as_true_and_false(kind):
+    lstm = LSTM(3)
+    np.testing.assert_array_equal(lstm(A, mask=2 * VALID.astype(kind)), lstm(A, mask=VALID))
+
+
+def test_masks_of_a_dictionary_belong_to_its_keys():
+    x = {"a": Input((5, 4)), "b": Input((5, 4))}
+    model = Model(x, {"b": Dense(2)(x["b"]), "a": Dense(2)(x["a"])})
+    params, state = model.init(KEY)
+    out, _ = model.apply(params, state, {"a": A, "b": B}, Context(masks={"b": OTHER, "a": VALID}))
+    np.testing.assert_array_equal(out["a"].mask, VALID)
+    np.testing.assert_array_equal(out["b"].mask, OTHER)
+
+
+def test_a_nested_model_takes_a_mask_for_one_of_its_inputs():
+    i, j = Input((5, 4)), Input((5, 4))
+    first, second = LSTM(2), LSTM(2)
+    inner = Model([i, j], [first(i), second(j)])
+    p, q, m = Input((5, 4)), Input((5, 4)), Input((5,), dtype="bool")
+    got = Model([p, q, m], inner([p, q], mask=[m, None])).predict([A, B, VALID], verbose=0)
+    np.testing.assert_allclose(got[0], first(A, mask=VALID), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got[1], second(B), rtol=1e-5, atol=1e-6)
+
+
+def test_masked_inputs_of_other_ranks_are_added_without_a_mask():
+    a, c = Input((5, 4)), Input((4,), dtype="int32")
+    flat = Embedding(5, 1, mask_zero=True)(c)[..., 0]
+    mask, _ = of_jkeras(lambda k, a, c: k.layers.Add()([k.layers.Masking()(a), c]), [A, np.ones((3, 4), "float32")])
+    assert mask is None
+    assert Add()([Masking()(a), flat]).shape == (None, 5, 4)
+
+
+def test_time_distributed_over_inputs_of_other_lengths_and_a_state_of_another_batch_are_refused():
+    i, j = Input((4,)), Input((4,))
+    inner = Model([i, j], Add()([i, j]))
+    with pytest.raises(ShapeError, match="as many time steps"):
+        TimeDistributed(inner)([Input((5, 4)), Input((3, 4))])
+    with pytest.raises(ShapeError, match=r"initial_state must be .h, c., each of shape \(3, 3\)"):
+        LSTM(3)(A, initial_state=[np.zeros((1, 3)), np.zeros((1, 3))])

@@ -207,3 +207,18 @@ def test_an_unknown_size_meets_a_fixed_one_as_in_keras(join):
 def test_sizes_that_cannot_meet_are_refused_where_they_meet():
     with pytest.raises(jkeras.core.ShapeError, match=r"\(None, None, 4\).*\(None, 6, 3\)"):
         Input((None, 4)) + Input((6, 3))
+
+
+def test_predict_keeps_tuples_as_the_model_has_them():
+    x = Input((4,))
+    model = Model(x, (zeros()(x), zeros()(x)))
+    assert type(model.predict(X, verbose=0)) is type(model(X)) is tuple
+
+
+def test_ops_that_keras_means_otherwise_than_jax_are_keras_or_refused():
+    x = np.arange(16.0).reshape(4, 4)
+    np.testing.assert_array_equal(jkeras.ops.slice(x, [1, 1], [2, 2]), keras.ops.slice(x, [1, 1], [2, 2]))
+    np.testing.assert_allclose(jkeras.ops.leaky_relu(-1.0), keras.ops.leaky_relu(-1.0), rtol=1e-6)
+    for name in ("conv", "conv_transpose", "while_loop", "dot_product_attention"):
+        with pytest.raises(AttributeError, match="means something else"):
+            getattr(jkeras.ops, name)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jkeras.core import describe
 from jkeras.core.constructors import as_layer, made_again
 from jkeras.core.context import Context, fold_in_name
-from jkeras.core.describe import has_arrays, hashable, hollow, known_variables
+from jkeras.core.describe import has_arrays, hashable, hollow, kept, known_variables
 from jkeras.core.errors import ShapeError, UnknownNameError, nearest
 from jkeras.core.layer import Definition, Layer, run, shared_in, spread
 from jkeras.core.masks import Masked, checked_mixing, is_masked, strongest, unmask, with_mask
@@ -192,11 +192,8 @@ def composite(
 
     def plan(x_spec: Any, given: Mapping[str, Any], dtype: Any) -> Plan:
         key = hashable((x_spec, dict(given), str(dtype)))
-        if key not in plans or key is None:
-            if len(plans) >= 64:
-                plans.clear()
-            plans[key] = _planned(inside, body, weights, x_spec, given, dtype, mixes_examples)
-        return plans[key]
+        answer = functools.partial(_planned, inside, body, weights, x_spec, given, dtype, mixes_examples)
+        return answer() if key is None else kept(plans, key, answer)
 
     return compose(body, inside, plan, weights=weights, arguments=arguments, transient=transient)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jkeras.core.layer import Layer
 
 _REFUSALS = (TypeError, ValueError, IndexError, ZeroDivisionError, jax.errors.InconclusiveDimensionOperation)
-_MOST = 256  # answers kept per layer
+_MOST = 256  # answers kept of each kind
 
 
 def outputs(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = None, dtype: Any = None) -> Any:
@@ -141,7 +141,11 @@ def _remembered(layer: Layer, question: tuple, answer: Callable[[], Any]) -> Any
     key = hashable(question)
     if key is None:
         return answer()
-    known = layer.specs
+    return kept(layer.specs, key, answer)
+
+
+def kept(known: dict[Any, Any], key: Any, answer: Callable[[], Any]) -> Any:
+    """Return the answer kept under a key, working it out the first time; all are forgotten when there are too many."""
     if key not in known:
         if len(known) >= _MOST:
             known.clear()
@@ -154,9 +158,7 @@ def shared_answers(layer: Layer) -> dict[Any, Any]:
     key = None if layer.definition.children else hashable((layer.kind, layer.dtype, layer.config))
     if key is None or not type(layer).__module__.startswith("jkeras.layers"):
         return {}
-    if len(_COMMON) >= _MOST:
-        _COMMON.clear()
-    return _COMMON.setdefault(key, {})
+    return kept(_COMMON, key, dict)
 
 
 _PLAIN = (str, int, float, bool, bytes, type(None))

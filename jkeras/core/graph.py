@@ -132,11 +132,7 @@ def from_program(program: Program, kind: str, name: str | None = None) -> Layer:
     def plan(x_spec: Any, given: Any, dtype: Any) -> Plan:
         leaves = resolve(x_spec, program.input_names, "inputs").values()
         key = (str(dtype), *((leaf.shape, leaf.dtype) for leaf in leaves))
-        if key not in plans:
-            if len(plans) >= 64:
-                plans.clear()
-            plans[key] = program.plan(x_spec, dtype)
-        return plans[key]
+        return describe.kept(plans, key, lambda: program.plan(x_spec, dtype))
 
     made = Functional.of(compose(program.run, children, plan, program=program), kind, {}, {"name": name})
     for label, layer in program.layers.items():

@@ -99,6 +99,11 @@ def accepts(expected: Any, given: Any) -> bool:
     return len(want) == len(got) and all(w is None or g is None or w == g for w, g in zip(want, got, strict=True))
 
 
+def as_column(array: Any, wanted: Any) -> Any:
+    """Give ``(n,)`` the axis of size 1 that a spec ``(n, 1)`` has more; leave other arrays as they are."""
+    return array[..., None] if array.ndim + 1 == len(wanted.shape) and shape_of(wanted)[-1] == 1 else array
+
+
 def need_known(name: str, shape: Any) -> None:
     """Refuse a parameter whose size would depend on a size that is not known yet."""
     if not all(isinstance(size, int) for size in shape):

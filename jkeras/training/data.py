@@ -16,7 +16,7 @@ import numpy as np
 from jkeras.core.errors import DataError, ShapeError
 from jkeras.core.graph import Program
 from jkeras.core.nest import flatten, is_numbers, resolve
-from jkeras.core.shapes import accepts, shape_of
+from jkeras.core.shapes import accepts, as_column, shape_of
 from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
 
@@ -105,8 +105,7 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
         what, spec = f"input {name!r}", specs[name]
         array = cast_to(to_array(value, what), spec.dtype, what)
         spec = describe((None, *shape_of(spec)[1:]), spec.dtype)  # a fixed batch size is the batches' business
-        if array.ndim + 1 == len(spec.shape) and shape_of(spec)[-1] == 1:
-            array = array[..., None]  # (n,) for an Input of shape (1,)
+        array = as_column(array, spec)
         if not accepts(spec, array):
             raise ShapeError(f"{what} must have shape {(*array.shape[:1], *shape_of(spec)[1:])}, but got {array.shape}.")
         if name in bounds:

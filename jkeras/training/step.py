@@ -35,6 +35,7 @@ from jkeras.core.context import Context
 from jkeras.core.errors import DataError
 from jkeras.core.layer import Layer, penalties_in, run
 from jkeras.core.nest import get_in, is_numbers, resolve, set_in
+from jkeras.core.shapes import as_column
 from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
@@ -284,10 +285,7 @@ class Trainer:
     def _checked(self, batch: Batch) -> Batch:
         """Return a batch with as many examples in each array, ``(n,)`` as ``(n, 1)`` where an input is of that shape."""
         specs = {} if self.input_spec is None else resolve(self.input_spec, self.layer.definition.program.input_names, "inputs")
-        x = {
-            name: a[..., None] if name in specs and specs[name].shape[-1:] == (1,) and a.ndim + 1 == len(specs[name].shape) else a
-            for name, a in batch.x.items()
-        }
+        x = {name: as_column(a, specs[name]) if name in specs else a for name, a in batch.x.items()}
         sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(batch)}
         if sizes == {0} or len(sizes) > 1:
             raise DataError(f"all arrays must have as many examples, at least one, but got {sorted(sizes)}.")
