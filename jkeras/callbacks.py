@@ -1,21 +1,35 @@
-"""Callbacks: code of the user's that ``fit`` calls at the beginning and end of training, epochs and batches."""
+"""Callbacks: code of the user's that ``fit``, ``evaluate`` and ``predict`` call at the beginning and end of what they do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
+
+from jkeras.core.nest import flatten
 
 
 class Callback:
     """Base of all callbacks: override what you need.
 
-    ``logs`` are plain dictionaries of floats: at a batch's end the means of the epoch so far, at an epoch's end with those of
-    the validation as ``val_...``. Setting ``self.model.stop_training = True`` ends training after the batch or epoch. While
-    a callback runs, the model holds the weights of the last finished step, and weights that it sets are trained on.
+    ``logs`` is a plain dictionary of floats in every hook: at a batch's end the means of the epoch so far, at an epoch's end
+    with those of the validation as ``val_...``, at the end of a batch of ``predict`` ``{"outputs": ...}``, else empty. What is
+    added to the logs in ``on_epoch_end`` is recorded and shown, since ``History`` and the display come last.
+
+    While a callback runs, the model holds the weights of the last finished step; weights and a learning rate that it sets count
+    from the next step on. ``self.model.stop_training = True`` ends training after the batch or epoch, ``stop_evaluating`` and
+    ``stop_predicting`` the same for ``evaluate`` and ``predict``. A hook for batches makes every batch a dispatch of its own.
 
     Attributes:
       model: the model being trained.
       params: ``{"verbose", "epochs", "steps"}``.
+
+    Example:
+      >>> class Print(Callback):
+      ...     def on_epoch_end(self, epoch, logs=None):
+      ...         print(epoch, sorted(logs))
+      >>> model = Sequential([Input((2,)), Dense(1)])
+      >>> model.compile("sgd", "mse")
+      >>> _ = model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[Print()])
+      0 ['loss']
     """
 
     model: Any = None
@@ -33,7 +47,7 @@ class Callback:
         """Run before the first epoch."""
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Run after the last epoch; not after an error."""
+        """Run after the last epoch, with its logs; not after an error."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Run before an epoch, counted from 0."""
@@ -41,14 +55,43 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Run after an epoch and its validation."""
 
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Run before a batch of training: the older name of ``on_train_batch_begin``."""
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Run after a batch of training: the older name of ``on_train_batch_end``."""
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Run before a batch, counted from 0. Overriding this makes ``fit`` dispatch every batch by itself."""
+        """Run before a batch of training, counted from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Run after a batch. Overriding this makes ``fit`` dispatch every batch by itself."""
+        """Run after a batch of training."""
+        self.on_batch_end(batch, logs)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Run before an evaluation, that of ``fit``'s validation data included."""
 
-_BATCH_METHODS = ("on_train_batch_begin", "on_train_batch_end")
+    def on_test_end(self, logs: Any = None) -> None:
+        """Run after an evaluation."""
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Run before a batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Run after a batch of an evaluation."""
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """Run before a prediction."""
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """Run after a prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Run before a batch of a prediction."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Run after a batch of a prediction."""
 
 
 class History(Callback):
@@ -65,6 +108,10 @@ class History(Callback):
         self.epoch: list[int] = []
         self.seed: int | None = None
         self.params = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin to count epochs; what an earlier ``fit`` recorded stays, where the same object is given again, as in Keras."""
+        self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Add an epoch's logs."""
@@ -85,34 +132,67 @@ def _short(value: Any) -> str:
 
 
 class CallbackList:
-    """Several callbacks called one after another."""
+    """Several callbacks called one after another.
 
-    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]):
-        given = callbacks if isinstance(callbacks, Iterable) else [] if callbacks is None else [callbacks]
-        self.callbacks = list(given)
+    Args:
+      callbacks: a callback, a list of them, or None.
+      add_history: whether a ``History`` follows last, where there is none.
+      model: the model that they are to look at.
+      **params: what they are told of the run: ``verbose``, ``epochs``, ``steps``.
+
+    Raises:
+      TypeError: for what is no callback.
+    """
+
+    def __init__(self, callbacks: Any = None, add_history: bool = False, model: Any = None, **params: Any):
+        self.callbacks = [] if callbacks is None else flatten(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                raise TypeError(
-                    f"callbacks must be jkeras.callbacks.Callback objects, but got {callback!r}, a {type(callback).__name__}."
-                )
+                hint = " It is a class: call it." if isinstance(callback, type) and issubclass(callback, Callback) else ""
+                got = f"{callback!r}, a {type(callback).__name__}"
+                raise TypeError(f"callbacks must be jkeras.callbacks.Callback objects, but got {got}.{hint}")
+        given = [callback for callback in self.callbacks if isinstance(callback, History)]
+        self.history = given[-1] if given else History() if add_history else None
+        if add_history and not given:
+            self.callbacks.append(self.history)
+        self.set_model(model)
+        self.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        """Tell each its model."""
         for callback in self.callbacks:
-            callback.set_params(params)
             callback.set_model(model)
 
-    @property
-    def wants_batches(self) -> bool:
-        """Whether any callback overrides a method that runs at every batch."""
-        return any(getattr(type(c), m) is not getattr(Callback, m) for c in self.callbacks for m in _BATCH_METHODS)
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Tell each of the run."""
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def wants_batches(self, doing: str) -> bool:
+        """Whether any callback overrides a hook for batches of ``"train"``, ``"test"`` or ``"predict"``."""
+        hooks = [f"on_{doing}_batch_begin", f"on_{doing}_batch_end"]
+        hooks += ["on_batch_begin", "on_batch_end"] if doing == "train" else []
+        return any(_overrides(callback, hook) for callback in self.callbacks for hook in hooks)
 
     @property
     def are_ours(self) -> bool:
         """Whether there are only callbacks that do not look at the model."""
         return all(type(callback) is History for callback in self.callbacks)
 
-    def call(self, method: str, *args: Any) -> None:
-        """Call a method of each."""
+    def call(self, hook: str, *place: int, logs: Any = None) -> None:
+        """Call a hook of each with the same logs; an error notes whose it was, and where."""
+        logs = {} if logs is None else logs
         for callback in self.callbacks:
-            getattr(callback, method)(*args)
+            try:
+                getattr(callback, hook)(*place, logs)
+            except Exception as error:
+                error.add_note(f"In {type(callback).__name__}.{hook}({', '.join(map(str, place))}).")
+                raise
 
 
-__all__ = ["Callback", "History"]
+def _overrides(callback: Any, hook: str) -> bool:
+    found = getattr(callback, hook)
+    return getattr(found, "__func__", found) is not getattr(Callback, hook)
+
+
+__all__ = ["Callback", "CallbackList", "History"]

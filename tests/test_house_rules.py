@@ -19,7 +19,7 @@ MAY_IMPORT = {
     **{table: {"core"} for table in TABLES},
     "metrics": {"core", "losses"},
     "layers": {"core", "activations", "initializers", "regularizers", "constraints"},
-    "callbacks": set(),
+    "callbacks": {"core"},
     "ops": {"core"},
     "utils": {"core"},
     "saving": {"core"},

@@ -262,7 +262,7 @@ def test_an_optax_transformation_goes_into_compile_unchanged(made):
     transformation = TRANSFORMATIONS[made]()
     model = jkeras.Sequential([jkeras.Input((3,)), jkeras.layers.Dense(2)])
     model.compile(transformation, "mse")
-    assert model.optimizer is transformation
+    assert model.optimizer.transformation is transformation
     before = jax.tree.map(jnp.array, model.params)
     expected = plain_training(transformation, before, STEPS)
     model.fit(X, Y, batch_size=8, epochs=STEPS, shuffle=False, verbose=0)

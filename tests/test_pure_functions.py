@@ -244,6 +244,7 @@ def test_frozen_layers_keep_their_weights_and_their_statistics():
     assert _digest(model.params["head"]) != head
     assert sum(a.size for a in jax.tree.leaves(model.opt_state) if a.ndim == 2) == 2 * 4  # Adam's two means, of the head alone
     model.trainable = True
+    model.compile("adam", "mse")
     model.fit(*_data(), epochs=1, verbose=0)
     assert _digest([model.params["trunk"], model.params["norm"], model.state]) != frozen
 
@@ -334,19 +335,19 @@ def test_the_halves_of_a_gan_take_turns_without_compiling_anew():
     judge = Model(x, Dense(1, activation="sigmoid")(x), name="judge")
     gan = Model(z, judge(generator(z)))
     judge.compile("adam", "binary_crossentropy")
+    judge.trainable = False  # counts where it is compiled from now on
     gan.compile("adam", "binary_crossentropy")
     noise, real = np.ones((8, 2)), np.ones((8, 1))
     for _ in range(3):
-        judge.trainable = True
+        before = judge.get_weights()
         judge.train_on_batch(generator.predict(noise), 1 - real)
-        judge.trainable = False
+        assert any((a != b).any() for a, b in zip(before, judge.get_weights(), strict=True))
         held = judge.get_weights()
         made = generator.get_weights()
         gan.train_on_batch(noise, real)
         assert all((a == b).all() for a, b in zip(held, judge.get_weights(), strict=True))
         assert any((a != b).any() for a, b in zip(made, generator.get_weights(), strict=True))
-    assert gan.engine().compilations == 1
+    assert gan.engine().compilations == judge.engine().compilations == 1
+    judge.compile("adam", "binary_crossentropy")
     with pytest.warns(UserWarning, match="No layer of model 'judge' is trainable"):
         judge.train_on_batch(np.ones((8, 5)), real)
-    judge.trainable = True
-    assert judge.engine().compilations == 1

@@ -156,6 +156,7 @@ def test_a_bilevel_loop_differentiates_through_a_step():
 def test_frozen_parameters_have_no_gradients_and_theirs_are_left_aside_by_update():
     model = classifier(optax.sgd(0.1))
     model.layers[0].trainable = False
+    model.compile(model.optimizer, "binary_crossentropy")
     trainer = model.trainer
     state = trainer.init(KEY)
     grads, _ = trainer.grads(state.params, state.state, (X, Y), KEY)

@@ -145,7 +145,7 @@ def _pair(given: Any, structure: Structure, what: str, found: dict, names: list[
             )
         for value, branch in zip(given, branches, strict=True):
             _pair(value, branch, what, found, names, rules)
-    elif broadcast or (given is None and partial):
+    elif broadcast or (given is None and partial) or len(inside) == 1:
         found.update(dict.fromkeys(inside, given))
     else:
         raise ValueError(

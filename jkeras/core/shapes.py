@@ -100,8 +100,10 @@ def accepts(expected: Any, given: Any) -> bool:
 
 
 def as_column(array: Any, wanted: Any) -> Any:
-    """Give ``(n,)`` the axis of size 1 that a spec ``(n, 1)`` has more; leave other arrays as they are."""
-    return array[..., None] if array.ndim + 1 == len(wanted.shape) and shape_of(wanted)[-1] == 1 else array
+    """Give ``(n,)`` the axis of size 1 that a spec ``(n, 1)`` has more, and take from ``(n, 3, 1)`` what ``(n, 3)`` has less."""
+    if array.ndim + 1 == len(wanted.shape) and shape_of(wanted)[-1] == 1:
+        return array[..., None]
+    return array[..., 0] if array.ndim == len(wanted.shape) + 1 and array.shape[-1] == 1 else array
 
 
 def need_known(name: str, shape: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 
 from jkeras import optimizers
 from jkeras.core import store
+from jkeras.core.arguments import checked_bool
 from jkeras.core.layer import Layer
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
@@ -29,39 +31,54 @@ class Compiled:
     input_spec: Any
     _layer: Layer | None
     _calls: int
-
     frozen: frozenset
 
     def _program_for(self, x: Any) -> Any: ...
 
     def _setup_training(self) -> None:
         self._compiled: dict[str, Any] | None = None
-        self._engines: dict[Any, Engine] = {}  # by what is frozen, so that a GAN's halves take turns without compiling anew
+        self._flags: dict[Layer, bool] = {}  # which layers were frozen when the model was compiled
+        self._engine: tuple[Any, Engine] | None = None  # with the layer that it was made for
         self._predicting: Engine | None = None
+        self._forget_optimizer()
+        self._key: Any = None  # None: the seed's
+        self._running = 0  # how many calls of fit are under way
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
+        self.history: Any = None
+
+    def _forget_optimizer(self) -> None:
         self._opt_state: Any = None
         self._opt_owner: Any = None
+        self._resting: dict[Any, Any] = {}  # what the optimizer remembers of weights that do not learn at present, by path
         self._step = jnp.zeros((), jnp.int32)
-        self._key: Any = None  # None: the seed's
-        self.stop_training = False
-        self.history: Any = None
 
     # -- compile ------------------------------------------------------------------------------------------------------
 
     def engine(self) -> Engine:
-        """Return the compiled programs for the model as it is compiled, wired and frozen now."""
+        """Return the compiled programs for the model as it is compiled and wired now."""
         if self._compiled is None:
             raise ValueError(
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
-        frozen = self.frozen
-        if frozen not in self._engines:
-            optimizer = self._compiled["optimizer"]
-            self._engines[frozen] = Engine(Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen))
-        return self._engines[frozen]
+        if self._engine is None or self._engine[0] is not self.layer:
+            optimizer, frozen = self._compiled["optimizer"].transformation, self._frozen_when_compiled()
+            trainer = Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen)
+            self._engine = self.layer, Engine(trainer, self._compiled["run_eagerly"])
+        return self._engine[1]
+
+    def _frozen_when_compiled(self) -> frozenset:
+        """Return the paths of what does not learn: as ``compile`` found the layers, and later ones as they are now."""
+        now = self.frozen
+        return frozenset(path for path, node in self.layer.places if self._flags.get(node, path in now))
 
     def _objective(self) -> Any:
-        given = {name: value for name, value in (self._compiled or {}).items() if name != "optimizer"}
-        return make_objective(self.program.output_names, **given)
+        names = ("loss", "loss_weights", "metric", "weighted_metrics")
+        return make_objective(self.program.output_names, **{name: (self._compiled or {})[name] for name in names})
+
+    @property
+    def compiled(self) -> bool:
+        """Whether :meth:`compile` has been called."""
+        return self._compiled is not None
 
     @property
     def trainer(self) -> Trainer:
@@ -70,31 +87,43 @@ class Compiled:
 
     @property
     def optimizer(self) -> Any:
-        """The Optax transformation that ``compile`` was given or named."""
+        """The ``jkeras.optimizers.Optimizer`` that ``compile`` was given or named; None before."""
         return None if self._compiled is None else self._compiled["optimizer"]
+
+    @property
+    def loss(self) -> Any:
+        """The loss as ``compile`` was given it; None before."""
+        return None if self._compiled is None else self._compiled["loss"]
 
     @property
     def opt_state(self) -> Any:
         """The optimizer's state, or None before training."""
         return self._opt_state
 
+    @property
+    def steps_taken(self) -> jax.Array:
+        """How many steps were taken since the optimizer was new, int32."""
+        return self._step
+
     def train_state(self) -> TrainState:
         """Return everything that training changes, as one pytree of the arrays held now."""
         trainer = self.trainer
         params, state = self.params, self.state
-        if self._opt_state is None or self._opt_owner != _owner(params, trainer):
-            opt_state = trainer.start(params, state, jax.random.key(0)).opt_state
-        else:
-            opt_state = self._opt_state
-        key = jax.random.key(self.seed) if self._key is None else self._key
-        return TrainState(params, state, opt_state, key, self._step)
+        owner = _owner(params, trainer)
+        if self._opt_state is None or self._opt_owner != owner:
+            fresh = trainer.start(params, state, jax.random.key(0)).opt_state
+            self._resting |= _by_path(self._opt_state)
+            self._opt_state, self._opt_owner = _awakened(fresh, self._resting), owner
+        self._opt_state = self.optimizer.taken(self._opt_state)
+        if self._key is None:
+            self._key = jax.random.key(self.seed)
+        return TrainState(params, state, self._opt_state, self._key, self._step)
 
     def hold(self, state: TrainState) -> None:
         """Hold another training state, whole."""
-        trainer = self.trainer
         store.write(self.layer, state.params, state.state)
-        self._opt_state, self._opt_owner, self._step = state.opt_state, _owner(state.params, trainer), state.step
-        self._key = state.key
+        self._opt_state, self._step, self._key = state.opt_state, state.step, state.key
+        self._opt_owner = _owner(state.params, self.trainer)
 
     def compile(
         self,
@@ -109,44 +138,63 @@ class Compiled:
         auto_scale_loss: bool = True,
         seed: int | None = None,
     ) -> None:
-        """Say what to train for; replaces all of what was compiled before, the optimizer's state included. Weights stay.
+        """Say what to train for; replaces all of what was compiled before, but the weights.
+
+        What is frozen is what is ``trainable=False`` now, until the next call. The optimizer begins anew, unless it is the very
+        object that the model has already: then what it remembers of weights that learn now stays.
 
         Args:
-          optimizer: a name, an object of ``jkeras.optimizers``, or any Optax transformation.
+          optimizer: a name, an object of ``jkeras.optimizers``, or any Optax transformation. An object that trains another model
+            is copied.
           loss: a name, object or function ``(y_true, y_pred) -> values``; for several outputs one of these for all, a list in
             their order, or a dict by output name; None for an output that is not trained.
           loss_weights: factors of the losses in the total, as a list or dict; 1 each by default.
           metrics: a list of names, objects or functions; for several outputs a list of one entry each, or a dict.
           weighted_metrics: the same, counting sample weights.
-          run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for Keras's sake; jkeras always compiles, and
-            chooses by itself how many steps go into one dispatch.
+          run_eagerly: whether steps run uncompiled, operation by operation, so that a debugger can step through a loss.
+          steps_per_execution, jit_compile, auto_scale_loss: accepted for Keras's sake; jkeras compiles, and chooses by itself how
+            many steps go into one dispatch.
           seed: of the weights not made yet, of shuffling and of dropout.
 
         Raises:
           UnknownNameError: for an unknown optimizer, loss, metric or output, with the nearest known name.
-          ValueError: for a list of the wrong length or a missing output.
+          ValueError: for a list of the wrong length.
+          RuntimeError: when ``fit`` is running.
 
         Example:
           >>> model = Sequential([Input((4,)), Dense(1)])
           >>> model.compile(optimizer="adam", loss="mse", metrics=["mae"])
         """
-        compiled = {
-            "optimizer": optimizers.get(optimizer),
+        if self._running:
+            raise RuntimeError(
+                f"compile of model {self.name!r} was called while fit runs: set model.stop_training = True, and compile after it."
+            )
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
+            raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}.")
+        chosen = optimizers.get(optimizer)
+        owner = None if chosen.owner is None else chosen.owner()
+        before, self._compiled = self._compiled, {
+            "optimizer": chosen if owner in (None, self) else chosen.copy(),
             "loss": loss,
             "loss_weights": loss_weights,
             "metric": metrics,
             "weighted_metrics": weighted_metrics,
-        }
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
-            raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}.")
-        before, self._compiled = self._compiled, compiled
+            "run_eagerly": checked_bool("run_eagerly", run_eagerly),
+        }  # fmt: skip
         try:
             if self._layer is not None:
                 self._objective()
         except BaseException:
             self._compiled = before
             raise
-        self._engines, self._opt_state, self._step = {}, None, jnp.zeros((), jnp.int32)
+        if before is not None and before["optimizer"] is not self.optimizer:
+            before["optimizer"].owner = None
+        if before is None or before["optimizer"] is not self.optimizer:
+            self._forget_optimizer()
+        self.optimizer.owner = weakref.ref(self)
+        now = store.frozen_paths(self._layer) if self._layer is not None else frozenset()
+        self._flags = {} if self._layer is None else {node: path in now for path, node in self._layer.places}
+        self._engine = None
         if seed is not None:
             self._seed, self._key = seed, None
 
@@ -158,6 +206,19 @@ class Compiled:
         if need_loss and engine.trainer.frozen and not jax.tree.leaves(divided(self.params, engine.trainer.frozen)[0]):
             warnings.warn(f"No layer of model {self.name!r} is trainable, so training changes no weights.", stacklevel=3)
         return engine
+
+    def _warn_of_flags(self) -> None:
+        """Say that ``trainable`` has changed since ``compile``, which is what counts."""
+        was, now = self.trainer.frozen, self.frozen
+        changed = [
+            node.name for path, node in self.layer.nodes if (path in was) != (path in now) and not node.definition.children
+        ]
+        if changed:
+            warnings.warn(
+                f"trainable of {', '.join(map(repr, changed[:5]))}{' and others' * (len(changed) > 5)} has changed since model "
+                f"{self.name!r} was compiled, which is when it counts: call compile again.",
+                stacklevel=4,
+            )
 
     def _predictor(self) -> Engine:
         if self._compiled is not None:
@@ -179,6 +240,20 @@ class Compiled:
     def metrics_names(self) -> list[str]:
         """What the list returned by :meth:`evaluate` holds, in its order."""
         return self.engine().trainer.objective.log_names()
+
+
+def _by_path(tree: Any) -> dict[Any, Any]:
+    return dict(jax.tree_util.tree_flatten_with_path(tree)[0])
+
+
+def _awakened(fresh: Any, resting: dict[Any, Any]) -> Any:
+    """Return a new optimizer's state with what is remembered of each weight, and of the optimizer as a whole."""
+
+    def remembered(path: Any, leaf: Any) -> Any:
+        known = resting.get(path, leaf)
+        return known if jnp.shape(known) == jnp.shape(leaf) and jnp.result_type(known) == jnp.result_type(leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(remembered, fresh)
 
 
 def _owner(params: Any, trainer: Trainer) -> Any:

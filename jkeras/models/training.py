@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jkeras.callbacks import CallbackList, History
 from jkeras.core import store
 from jkeras.core.arguments import whole_number
+from jkeras.core.context import is_traced
 from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
-from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, with_class_weight
-from jkeras.training.engine import Engine, Live, Segment, shielded
+from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, unpack, with_class_weight
+from jkeras.training.engine import Engine, shielded
 from jkeras.training.fit import host, run_epochs, run_predictions, run_tests
 from jkeras.training.progress import Display, display
-from jkeras.training.source import Arrays, Stream
-from jkeras.training.step import Batch, TrainState
+from jkeras.training.source import Arrays, Peeked, Stream, single
+from jkeras.training.step import Batch
 
 
 class TrainingMethods(Compiled):
@@ -74,9 +74,11 @@ class TrainingMethods(Compiled):
         """
         epochs, first = whole_number("epochs", epochs, 0), whole_number("initial_epoch", initial_epoch, 0)
         freq, show = whole_number("validation_freq", validation_freq), display(verbose)
-        self._program_for(x)
+        x = self._learned(x, "fit")
         engine = self._ready(need_loss=True)
+        self._warn_of_flags()
         held_out = None
+        steps = _steps("steps_per_epoch", steps_per_epoch)
         if is_stream(x):
             beside = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight}
             for what, given in {**beside, "validation_split": validation_split or None}.items():
@@ -84,33 +86,36 @@ class TrainingMethods(Compiled):
                     raise DataError(
                         f"{what} cannot be given beside an iterable of batches, which yields (x, y) or (x, y, sample_weight)."
                     )
-            source: Any = Stream(engine.trainer, x, True, _steps("steps_per_epoch", steps_per_epoch), "the training data")
+            source: Any = Stream(engine.trainer, x, True, steps, "the training data")
         else:
             weights = with_class_weight(engine.trainer, y, sample_weight, class_weight)
             batch = check(engine.trainer, x, y, weights)
             engine.check_batch(batch)
             if validation_data is None:
                 batch, held_out = split_validation(batch, validation_split)
-            steps = _steps("steps_per_epoch", steps_per_epoch)
             size = -(-count(batch) // steps) if batch_size is None and steps else batch_size
             source = Arrays(engine.trainer, batch, _size(size), True, steps, shuffle)
         judged = held_out if validation_data is None else validation_data
         size, steps = _size(validation_batch_size, "validation_batch_size"), _steps("validation_steps", validation_steps)
         with blaming("validation_data"):
-            validation = self._source(engine, judged, size or batch_size, steps, "validation_data")
+            validation = self._source(engine, judged, size or batch_size, steps, "validation_data", afresh=True)
+        params = {"verbose": verbose, "epochs": epochs, "steps": source.steps}
+        chosen = CallbackList(callbacks, add_history=True, model=self, **params)
 
-        def validate(epoch: int, state: TrainState) -> dict[str, float]:
+        def validate(epoch: int, model: Any) -> dict[str, float]:
             if validation is None or (epoch + 1) % freq:
                 return {}
-            logs = run_tests(engine, validation, state.params, state.state, Display())[1]
+            logs = run_tests(self, engine, validation, self.params, self.state, chosen, Display())[1]
             return {f"val_{name}": value for name, value in logs.items()}
 
-        history = History()
-        history.seed = self.seed
+        history: Any = chosen.history
+        self.history, history.seed = history, self.seed
         self.stop_training = False
-        chosen = CallbackList([history, *_listed(callbacks)], self, {"verbose": verbose, "epochs": epochs, "steps": source.steps})
-        self.history = history
-        run_epochs(self, engine, source, range(first, epochs), validate, chosen, show)
+        self._running += 1
+        try:
+            run_epochs(self, engine, source, range(first, epochs), validate, chosen, show)
+        finally:
+            self._running -= 1
         return history
 
     def evaluate(
@@ -131,7 +136,7 @@ class TrainingMethods(Compiled):
           batch_size: examples per step, 32 by default.
           verbose: as for :meth:`fit`.
           steps: how many batches, None for all.
-          callbacks: accepted for Keras's sake.
+          callbacks: as for :meth:`fit`.
           return_dict: whether a dict by name is returned instead of a list.
 
         Returns:
@@ -139,13 +144,14 @@ class TrainingMethods(Compiled):
           a dict by the same names.
         """
         show = display(verbose)
-        self._program_for(x)
+        x = self._learned(x, "evaluate")
         engine = self._ready(need_loss=False)
         given = x if is_stream(x) else (x, y, sample_weight)
         source = self._source(engine, given, _size(batch_size), _steps("steps", steps), "the data")
+        chosen = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=source.steps)
         before = engine.compile_seconds
-        params, given = self.params, self.state
-        done, logs, state = run_tests(engine, source, params, given, show)
+        given = self.state
+        done, logs, state = run_tests(self, engine, source, self.params, given, chosen, show)
         show.end(done, logs, engine.compile_seconds - before)
         store.write_state(self.layer, given, state)
         return self._returned(logs, return_dict)
@@ -160,18 +166,20 @@ class TrainingMethods(Compiled):
           batch_size: examples per step, 32 by default.
           verbose: as for :meth:`fit`; "auto" shows nothing where there is no terminal.
           steps: how many batches, None for all.
-          callbacks: accepted for Keras's sake.
+          callbacks: as for :meth:`fit`.
 
         Returns:
           NumPy arrays in the nest of the model's outputs.
         """
         show, size = display(verbose, quiet_elsewhere=True), _size(batch_size)
-        self._program_for(x)
+        x = self._learned(x, "predict")
         engine = self._predictor()
+        steps = _steps("steps", steps)
+        chosen = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=steps)
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls)  # for layers called with training=True
-        params, given = self.params, self.state
-        y, state = run_predictions(engine, x, params, given, key, size, _steps("steps", steps), show)
+        given = self.state
+        y, state = run_predictions(self, engine, x, self.params, given, key, size, steps, chosen, show)
         store.write_state(self.layer, given, state)
         return y
 
@@ -181,26 +189,27 @@ class TrainingMethods(Compiled):
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Take one step; what is returned is of this batch, in the form of :meth:`evaluate`."""
-        self._program_for(x)
+        x = self._learned(x, "train_on_batch")
         engine = self._ready(need_loss=True)
         batch = check(engine.trainer, x, y, with_class_weight(engine.trainer, y, sample_weight, class_weight))
-        segment, live = _single(batch), Live(self.train_state(), engine)
-        program = engine.train(segment, (live.state, engine.empty()))
-        try:
-            with shielded():
-                live.state, totals = jax.block_until_ready(program((live.state, engine.empty()), 0, 1))
-        finally:
-            live.settle(self)
-        return self._returned(host(engine.results(totals)), return_dict)
+        segment = single(engine, batch, "train", engine.trainer.mixes_examples(True))
+        carry = (self.train_state(), engine.empty())
+        (state, _), logs = jax.block_until_ready(engine.train(segment, carry)(carry, 0, 1))
+        with shielded():
+            self.hold(state)
+        return self._returned(host(logs), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Judge one batch; what is returned has the form of :meth:`evaluate`."""
-        self._program_for(x)
+        x = self._learned(x, "test_on_batch")
         engine = self._ready(need_loss=False)
-        segment = _single(check(engine.trainer, x, y, sample_weight))
-        carry = (self.params, self.state, engine.empty())
-        _, _, totals = engine.test(segment, carry)(carry, 0, 1)
-        return self._returned(host(engine.results(totals)), return_dict)
+        batch = check(engine.trainer, x, y, sample_weight)
+        segment = single(engine, batch, "test", engine.trainer.mixes_examples(False))
+        given = self.state
+        carry = (self.params, given, engine.empty())
+        (_, state, _), logs = engine.test(segment, carry)(carry, 0, 1)
+        store.write_state(self.layer, given, state)
+        return self._returned(host(logs), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Compute the outputs of one batch as NumPy arrays."""
@@ -209,11 +218,27 @@ class TrainingMethods(Compiled):
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def _source(self, engine: Engine, given: Any, batch_size: int | None, steps: int | None, what: str) -> Any:
+    def _learned(self, x: Any, doing: str) -> Any:
+        """Return data after a Sequential without Input has learned its shape from them, from the first batch of a stream."""
+        if not is_stream(x) and is_traced(x):
+            raise TypeError(
+                f"{doing} was called inside a JAX transformation such as jax.jit; what can be called there are the functions of "
+                "model.trainer and model.apply."
+            )
+        if is_stream(x) and not self.built:
+            x = Peeked(x)
+            self._program_for(unpack(x.first, "the data")[0])
+        else:
+            self._program_for(x)
+        return x
+
+    def _source(
+        self, engine: Engine, given: Any, batch_size: int | None, steps: int | None, what: str, afresh: bool = False
+    ) -> Any:
         if given is None:
             return None
         if is_stream(given):
-            return Stream(engine.trainer, given, False, steps, what)
+            return Stream(engine.trainer, given, False, steps, what, afresh)
         if not isinstance(given, Batch) and (not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3):
             raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__}.")
         batch = (
@@ -223,18 +248,9 @@ class TrainingMethods(Compiled):
         return Arrays(engine.trainer, batch, batch_size, False, steps)
 
 
-def _listed(callbacks: Any) -> list[Any]:
-    return [] if callbacks is None else list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-
-
 def _size(batch_size: Any, name: str = "batch_size") -> int | None:
     return None if batch_size is None else whole_number(name, batch_size)
 
 
 def _steps(name: str, steps: Any) -> int | None:
     return None if steps is None else whole_number(name, steps)
-
-
-def _single(batch: Any) -> Segment:
-    n = count(batch)
-    return Segment(jax.tree.map(jnp.asarray, batch), jnp.arange(n, dtype=jnp.int32), n, 1, n, False)

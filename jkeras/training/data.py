@@ -50,13 +50,31 @@ def to_array(value: Any, what: str) -> Any:
         raise DataError(f"{what} is a masked NumPy array, whose mask would be lost. Fill it, and use Masking or sample_weight.")
     if not is_array(value) and not is_numbers(value):
         raise DataError(f"{what} must be an array or a list of numbers, but got {type(value).__name__}.")
-    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    array = value if isinstance(value, jax.Array) else _gathered(value, what)
     if array.dtype.kind not in "fiub" and not jax.numpy.issubdtype(array.dtype, jax.numpy.floating):
         raise DataError(f"{what} must hold numbers, but has dtype {array.dtype}.")
     if array.ndim == 0:
         raise DataError(f"{what} must have a first axis, of examples, but is the single number {array}.")
     if isinstance(array, np.ndarray) and not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def _gathered(value: Any, what: str) -> np.ndarray:
+    """Make an array of a list or table; say which row or column cannot be in one."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        lengths = sorted({len(row) for row in value if hasattr(row, "__len__")})
+        raise DataError(
+            f"{what} is a list whose rows have different lengths, {', '.join(map(str, lengths[:6]))}: pad them to one length, as "
+            "utils.pad_sequences does."
+        ) from None
+    if array.dtype.kind == "O" and hasattr(value, "dtypes") and hasattr(value, "columns"):
+        for name, dtype in zip(value.columns, value.dtypes, strict=True):
+            if getattr(dtype, "kind", "O") not in "fiub":
+                raise DataError(f"{what} must hold numbers, but column {name!r} has dtype {dtype}: turn it into numbers first.")
+        array = array.astype(np.float32)
     return array
 
 
@@ -107,7 +125,8 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
         spec = describe((None, *shape_of(spec)[1:]), spec.dtype)  # a fixed batch size is the batches' business
         array = as_column(array, spec)
         if not accepts(spec, array):
-            raise ShapeError(f"{what} must have shape {(*array.shape[:1], *shape_of(spec)[1:])}, but got {array.shape}.")
+            wanted = ", ".join(("batch", *map(str, shape_of(spec)[1:])))
+            raise ShapeError(f"{what} must have shape ({wanted}{',' * (len(spec.shape) == 1)}), but got {array.shape}.")
         if name in bounds:
             check_range(array, bounds[name][0], what, f"the input_dim of {bounds[name][1]} is {bounds[name][0]}")
         arrays[name] = array
@@ -150,7 +169,7 @@ def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
         raise DataError(f"targets are missing: give y for {', '.join(map(repr, objective.wanted)) or 'the outputs'}.")
     if isinstance(objective.outputs, str) and is_numbers(y):
         y = to_array(y, "targets")
-    found = resolve(y, objective.outputs, "targets", partial=True)
+    found = objective.targets(y)
     specs = trainer.output_specs
     arrays = {}
     for name in objective.wanted:

@@ -6,6 +6,7 @@ every stretch of every epoch, and how the steps are divided into dispatches chan
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import signal
 import threading
@@ -29,15 +30,15 @@ class Segment(NamedTuple):
     """A stretch of steps that one program can run.
 
     Attributes:
-      data: arrays on the device.
-      order: int32, the examples in the order of use, as many as ``steps * batch_size``.
+      data: arrays on the device; with no order, one batch as it is.
+      order: int32, the examples in the order of use, or None.
       n: how many of these are real; the others fill up the last batch.
       steps, batch_size: how many steps, of how many examples.
       padded: whether there may be filling.
     """
 
     data: Batch
-    order: jax.Array
+    order: jax.Array | None
     n: Any
     steps: int
     batch_size: int
@@ -47,41 +48,56 @@ class Segment(NamedTuple):
 class Engine:
     """The compiled programs of a trainer.
 
+    A program takes a carry, ``(TrainState, totals)`` to train and ``(params, state, totals)`` to evaluate, and returns the carry
+    after the stretch with the logs so far. Nothing is donated: who holds the arrays of an earlier carry keeps them, an error
+    inside a program loses nothing, and on a CPU a step on 8 million parameters costs 6 % more than with donation.
+
     Attributes:
       trainer: the pure functions.
+      eager: whether steps run operation by operation, uncompiled, so that a debugger can follow them.
       compilations: how many programs were compiled so far.
       compile_seconds: how long that took.
     """
 
-    def __init__(self, trainer: Trainer):
+    KEPT = 64  # programs, the least recently used one is dropped first
+
+    def __init__(self, trainer: Trainer, eager: bool = False):
         self.trainer = trainer
+        self._eager = eager
         self.compilations = 0
         self.compile_seconds = 0.0
-        self._programs: dict[Any, Callable[..., Any]] = {}
+        self.sizes: dict[str, Sizes] = collections.defaultdict(Sizes)
+        self._programs: collections.OrderedDict[Any, Callable[..., Any]] = collections.OrderedDict()
         self._checked: set[Any] = set()
-        self.results = self._timed(jit_quickly(trainer.objective.results))
-        self.copy = self._timed(jit_quickly(lambda tree: jax.tree.map(jnp.copy, tree)))
         self._bits = self._timed(jit_quickly(trainer.shuffle_bits, static_argnums=(1,)))
         self._empty: Any = None
         self.predict = jax.jit(self._predict)
 
-    def train(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
-        """Return a function ``(carry, start, stop) -> carry`` that trains; carry is (TrainState, totals), and is consumed."""
-        return self._stretch("train", self.trainer.train_step, segment, like, donate=True)
+    @property
+    def eager(self) -> bool:
+        """Whether nothing is compiled: by ``run_eagerly=True``, or inside ``jax.disable_jit()``."""
+        return self._eager or jax.config.jax_disable_jit
 
-    def test(self, segment: Segment, like: Any) -> Callable[[Any, int, int], Any]:
-        """Return a function ``(carry, start, stop) -> carry`` that evaluates; carry is (params, state, totals)."""
+    def train(self, segment: Segment, like: Any, known: Any = None) -> Callable[[Any, int, int], Any]:
+        """Return a function ``(carry, start, stop) -> (carry, logs)`` that trains; carry is (TrainState, totals).
+
+        ``known`` is ``signature(like)``, where the caller has it already.
+        """
+        return self._stretch("train", self.trainer.train_step, segment, like, known)
+
+    def test(self, segment: Segment, like: Any, known: Any = None) -> Callable[[Any, int, int], Any]:
+        """Return a function ``(carry, start, stop) -> (carry, logs)`` that evaluates; carry is (params, state, totals)."""
 
         def test(params: Any, state: Any, totals: Any, batch: Batch) -> Any:
             totals, state = self.trainer.test_step(params, state, totals, batch)
             return params, state, totals
 
-        return self._stretch("test", test, segment, like, donate=False)
+        return self._stretch("test", test, segment, like, known)
 
     def check_batch(self, batch: Batch) -> None:
         """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
-        known = _signature(batch)
-        if known in self._checked:
+        known = signature(batch)
+        if known in self._checked or self.eager:  # a debugger is to meet numbers, not shapes
             return
         rows = self.trainer.fixed_batch
         specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
@@ -95,7 +111,8 @@ class Engine:
         The shuffle bits are sorted on the host, several times as fast as XLA sorts on a CPU: they and the example's number make
         one number of 64 bits, so that equal ones stay in order.
         """
-        numbered = np.asarray(self._bits(state, n)).astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
+        bits = np.asarray(self._bits(state, total if _bits_are_counted(state.key) else n))[:n]
+        numbered = bits.astype(np.uint64) << np.uint64(32) | np.arange(n, dtype=np.uint64)
         order = (np.sort(numbered) & np.uint64(0xFFFFFFFF)).astype(np.int32)
         return jax.device_put(np.pad(order, (0, total - n)))
 
@@ -125,30 +142,48 @@ class Engine:
         y, state = self.trainer.layer.apply(params, state, x, ctx)
         return unmask(y), state
 
-    def _stretch(self, kind: str, step: Callable[..., Any], segment: Segment, like: Any, donate: bool) -> Callable[..., Any]:
-        size, padded = segment.batch_size, segment.padded
+    def _stretch(self, kind: str, step: Callable[..., Any], segment: Segment, like: Any, known: Any) -> Callable[..., Any]:
+        size, padded, single = segment.batch_size, segment.padded, segment.order is None
 
         def one(carry: Any, data: Any, order: Any, n: Any, i: Any) -> Any:
+            if single:
+                return step(*carry, data._replace(valid=jnp.arange(size) < n if padded else None))
             return step(*carry, pick(data, order, n, i, size, padded))
 
         def many(carry: Any, data: Any, order: Any, n: Any, start: Any, stop: Any) -> Any:
             return jax.lax.fori_loop(start, stop, lambda i, c: one(c, data, order, n, i), carry)
 
         fixed = (segment.data, segment.order, np.int32(segment.n))
-        key = (kind, size, padded, _signature((like, fixed)))
-        if key not in self._programs:
-            self._programs[key] = self._compile(one, many, (like, *fixed), (0,) if donate else ())
+        if self.eager:
+            return lambda carry, start, stop: self._run_eagerly(one, carry, fixed, range(start, stop))
+        key = (kind, size, padded, known or signature(like), signature(fixed[:2]))
+        if key in self._programs:
+            self._programs.move_to_end(key)
+        else:
+            self._programs[key] = self._compile(one, None if single else many, (like, *fixed))
+            if len(self._programs) > self.KEPT:
+                self._programs.popitem(last=False)
         program = self._programs[key]
         return lambda carry, start, stop: program(carry, *fixed, start, stop)
 
-    def _compile(self, one: Any, many: Any, args: Any, donated: tuple[int, ...]) -> Callable[..., Any]:
+    def _compile(self, one: Any, many: Any, args: Any) -> Callable[..., Any]:
         started = time.perf_counter()
-        zero = np.int32(0)
-        options: Any = {"donate_argnums": donated, "out_shardings": _kept(args[0])}
-        traced = jax.jit(many, **options).trace(*args, zero, zero)
-        singly = not loops_well(traced.jaxpr.jaxpr)
+        zero, results = np.int32(0), self.trainer.objective.results
+        kept = _kept(args[0])
+        options: Any = {} if kept is None else {"out_shardings": (kept, None)}
+
+        def told(function: Any) -> Any:
+            def with_logs(*args: Any) -> Any:
+                carry = function(*args)
+                return carry, results(carry[-1])
+
+            return jax.jit(with_logs, **options)
+
+        traced = None if many is None else told(many).trace(*args, zero, zero)
+        singly = traced is None or not loops_well(traced.jaxpr.jaxpr)
         if singly:
-            traced = jax.jit(one, **options).trace(*args, zero)
+            traced = told(one).trace(*args, zero)
+        assert traced is not None
         compiled = traced.lower().compile()
         self.compilations += 1
         self.compile_seconds += time.perf_counter() - started
@@ -157,16 +192,49 @@ class Engine:
             return compiled(carry, data, order, n, np.int32(start), np.int32(stop))
 
         def run_singly(carry: Any, data: Any, order: Any, n: Any, start: int, stop: int) -> Any:
+            logs = None
             for i in range(start, stop):
-                carry = compiled(carry, data, order, n, np.int32(i))
-            return carry
+                carry, logs = compiled(carry, data, order, n, np.int32(i))
+            return carry, logs
 
         return run_singly if singly else run_many
 
+    def _run_eagerly(self, one: Any, carry: Any, fixed: Any, steps: range) -> Any:
+        with jax.disable_jit():
+            for i in steps:
+                carry = one(carry, *fixed, np.int32(i))
+            return carry, self.trainer.objective.results(carry[-1])
 
-def _signature(tree: Any) -> Any:
+
+class Sizes:
+    """To how many examples batches that come one by one are filled up, so that few sizes are compiled.
+
+    The first batch keeps its size; a smaller one is filled up to a size known already, if that is less than twice its own, else
+    to the next power of two.
+    """
+
+    def __init__(self, *known: int):
+        self._known = set(known)
+
+    def fit(self, n: int) -> int:
+        """Return the size for a batch of n examples."""
+        near = [size for size in self._known if n <= size < 2 * n]
+        size = min(near) if near else n if n > max(self._known, default=0) else bucket(n, max(self._known))
+        self._known.add(size)
+        return size
+
+
+def signature(tree: Any) -> Any:
+    """Return what a compiled program depends on."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, tuple((leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False), _laid(leaf)) for leaf in leaves)
+
+
+def _bits_are_counted(key: Any) -> bool:
+    """Whether random bits depend on the key and their place alone, so that those for n examples begin those for more."""
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    named = str(jax.random.key_impl(key)) if typed else str(jax.config.jax_default_prng_impl)
+    return "threefry" in named and bool(jax.config.jax_threefry_partitionable)
 
 
 def _laid(leaf: Any) -> Any:
@@ -207,12 +275,21 @@ class Pace:
     def __init__(self, by_batch: bool):
         self._by_batch = by_batch
         self._per_step: float | None = None
+        self._looked = time.perf_counter()
 
     def size(self) -> int:
         """Return how many steps to dispatch next."""
         if self._by_batch or self._per_step is None:
             return 1
         return max(1, min(int(self.SECONDS / max(self._per_step, 1e-7)), 1_000_000))
+
+    def is_due(self) -> bool:
+        """Whether a tenth of a second has gone by since this last said so: time to wait for what was dispatched."""
+        now = time.perf_counter()
+        due = self._by_batch or now - self._looked > self.SECONDS
+        if due:
+            self._looked = now
+        return due
 
     def note(self, steps: int, seconds: float) -> None:
         """Learn from how long a dispatch took; the first one of a program says little, the next ones correct it."""
@@ -245,43 +322,6 @@ def shielded() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if pending:
         raise KeyboardInterrupt
-
-
-class Live:
-    """The state under way. Its arrays are consumed by every dispatch; those that the model holds are not.
-
-    Attributes:
-      state: the state after the last finished step.
-    """
-
-    def __init__(self, state: TrainState, engine: Engine):
-        self._engine = engine
-        self._kept = state
-        self.state: TrainState = engine.copy(state)
-
-    def keep(self) -> None:
-        """Copy the present state, in case a later dispatch dies and takes its arrays along."""
-        self._kept = self._engine.copy(self.state)
-
-    def show(self, model: Any) -> None:
-        """Let the model hold a copy of the present state."""
-        self.keep()
-        with shielded():  # the model is never left with some layers of one step and some of another
-            model.hold(self._kept)
-
-    def adopt(self, model: Any) -> None:
-        """Take over what callbacks have changed in the model."""
-        current = model.train_state()
-        same = (a is b for a, b in zip(jax.tree.leaves(current), jax.tree.leaves(self._kept), strict=True))
-        if not all(same):
-            self._kept = current
-            self.state = self._engine.copy(current)
-
-    def settle(self, model: Any) -> None:
-        """Leave the model with the last whole state, whatever happened."""
-        dead = any(leaf.is_deleted() for leaf in jax.tree.leaves(self.state))
-        with shielded():
-            model.hold(self._kept if dead else self.state)
 
 
 def bucket(n: int, batch_size: int) -> int:

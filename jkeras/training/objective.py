@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jkeras import losses, metrics
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.masks import lengthened, restricted
-from jkeras.core.nest import flatten, map_nest, resolve
+from jkeras.core.nest import flatten, is_numbers, map_nest, resolve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +59,14 @@ class Objective:
 
     def _log_name(self, output: str, metric: metrics.Metric) -> str:
         return f"{output}_{metric.name}" if len(self.names) > 1 else metric.name
+
+    def targets(self, y: Any) -> dict[str, Any]:
+        """Resolve targets by output name, None where they may be left out; one array may stand for the one output that counts."""
+        wanted = self.wanted
+        alone = not isinstance(y, (Mapping, list, tuple)) or is_numbers(y)
+        if len(wanted) == 1 and len(self.names) > 1 and y is not None and (alone or (len(y) == 1 and not isinstance(y, Mapping))):
+            y = {wanted[0]: y if alone else y[0]}
+        return resolve(y, self.outputs, "targets", partial=True)
 
     # -- judging a batch ----------------------------------------------------------------------------------------------
 
@@ -188,7 +196,8 @@ def _filled(target: Any, mask: Any) -> Any:
 def make_objective(outputs: Any, loss: Any, loss_weights: Any, metric: Any, weighted_metrics: Any) -> Objective:
     """Resolve the arguments of ``compile`` to output names, and refuse what cannot be meant."""
     names = flatten(outputs)
-    found = {name: losses.get(one) for name, one in resolve(loss, outputs, "loss", broadcast=True).items()}
+    some = isinstance(loss, Mapping)  # a dictionary may leave out outputs, which are not trained then
+    found = {name: losses.get(one) for name, one in resolve(loss, outputs, "loss", broadcast=True, partial=some).items()}
     for name, one in found.items():
         if one is not None and one.reduction == "none":
             raise ValueError(f"loss of output {name!r}: reduction='none' gives no number to train on; use 'sum_over_batch_size'.")

@@ -275,7 +275,7 @@ class Trainer:
         x, y, weight = (np.asarray(part) if is_numbers(part) else part for part in (*given, None, None)[:3])
         names, outputs, wanted = self.layer.definition.program.input_names, self.objective.outputs, self.objective.wanted
         inputs = resolve(x, names, "inputs")
-        targets = resolve(y, outputs, "targets", partial=True)
+        targets = self.objective.targets(y)
         weights = resolve(weight, outputs, "sample_weight", partial=True, broadcast=True)
         for name in wanted:
             if targets[name] is None:

@@ -7,50 +7,14 @@ Keras and Optax define some optimizers differently by default; what is here repr
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import inspect
-import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import optax
 
-from jkeras.core.arguments import bind
 from jkeras.core.named import look_up
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Optimizer:
-    """An Optax transformation and the arguments that made it; it can stand wherever Optax takes one.
-
-    Attributes:
-      kind: ``"Adam"``.
-      config: the arguments.
-      init: ``params -> opt_state``.
-      update: ``(grads, opt_state, params) -> (updates, opt_state)``.
-    """
-
-    kind: str
-    config: Mapping[str, Any]
-    init: Callable[..., Any]
-    update: Callable[..., Any]
-
-    def __repr__(self) -> str:
-        return f"{self.kind}({', '.join(f'{k}={v!r}' for k, v in self.config.items() if v is not None)})"
-
-
-def _constructor(function: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
-    """Check the arguments' names before calling."""
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def make(*args: Any, **kwargs: Any) -> Optimizer:
-        bound = bind(function.__name__, signature, args, kwargs)
-        return function(*bound.args, **bound.kwargs)
-
-    return make
+from jkeras.optimizers.face import FOREIGN, Optimizer, Settable, checked_rate, constructor
 
 
 def _common(
@@ -62,7 +26,7 @@ def _common(
     clipnorm: float | None,
     clipvalue: float | None,
     global_clipnorm: float | None,
-) -> Optimizer:
+) -> tuple[dict[str, Any], optax.GradientTransformation]:
     """Clip before, decay after: what every Keras optimizer can do."""
     for name, value in (("clipnorm", clipnorm), ("clipvalue", clipvalue), ("global_clipnorm", global_clipnorm)):
         if value is not None and value <= 0:
@@ -84,18 +48,11 @@ def _common(
         "clipvalue": clipvalue,
         "global_clipnorm": global_clipnorm,
     }
-    return Optimizer(kind, shown, whole.init, whole.update)
+    return shown, optax.GradientTransformation(whole.init, whole.update)
 
 
-def _checked_rate(kind: str, learning_rate: Any) -> Any:
-    if callable(learning_rate):
-        return learning_rate
-    if getattr(learning_rate, "shape", None) == ():
-        learning_rate = learning_rate.item()
-    is_number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
-    if not is_number or not 0 <= float(learning_rate) < float("inf"):
-        raise ValueError(f"{kind}: learning_rate must be a non-negative number or a schedule, but got {learning_rate!r}.")
-    return float(learning_rate)
+def _settable(rate: Any) -> Any:
+    return Settable(rate) if callable(rate) and not hasattr(rate, "init") else rate
 
 
 def _decay(learning_rate: Any, weight_decay: float | None) -> Any:
@@ -103,7 +60,7 @@ def _decay(learning_rate: Any, weight_decay: float | None) -> Any:
     return optax.add_decayed_weights(-learning_rate * weight_decay) if weight_decay else optax.identity()
 
 
-@_constructor
+@constructor
 def SGD(
     learning_rate: Any = 0.01,
     momentum: float = 0.0,
@@ -112,7 +69,7 @@ def SGD(
     clipnorm: float | None = None,
     clipvalue: float | None = None,
     global_clipnorm: float | None = None,
-) -> Optimizer:
+) -> Any:
     r"""Make stochastic gradient descent, :math:`w \leftarrow w - \eta g`, with momentum :math:`v \leftarrow \mu v - \eta g`.
 
     Args:
@@ -138,15 +95,15 @@ def SGD(
         inertia = optax.trace(momentum, nesterov) if momentum else optax.identity()
         return optax.chain(optax.scale_by_learning_rate(learning_rate), inertia, _decay(learning_rate, weight_decay))
 
-    rate = _checked_rate("SGD", learning_rate)
+    rate = checked_rate("SGD", learning_rate)
     config = {"learning_rate": learning_rate, "momentum": momentum, "nesterov": nesterov}
     return _common(
-        "SGD", config, optax.inject_hyperparams(make)(learning_rate=rate),
+        "SGD", config, optax.inject_hyperparams(make)(learning_rate=_settable(rate)),
         weight_decay=weight_decay, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
     )  # fmt: skip
 
 
-@_constructor
+@constructor
 def RMSprop(
     learning_rate: Any = 0.001,
     rho: float = 0.9,
@@ -157,7 +114,7 @@ def RMSprop(
     clipnorm: float | None = None,
     clipvalue: float | None = None,
     global_clipnorm: float | None = None,
-) -> Optimizer:
+) -> Any:
     r"""Make RMSprop: :math:`v \leftarrow \rho v + (1 - \rho) g^2`, :math:`w \leftarrow w - \eta g / \sqrt{v + \epsilon}`.
 
     Args:
@@ -182,15 +139,15 @@ def RMSprop(
         step = optax.scale_by_learning_rate(learning_rate)
         return optax.chain(mean_square, step, inertia, _decay(learning_rate, weight_decay))
 
-    rate = _checked_rate("RMSprop", learning_rate)
+    rate = checked_rate("RMSprop", learning_rate)
     config = {"learning_rate": learning_rate, "rho": rho, "momentum": momentum, "epsilon": epsilon, "centered": centered}
     return _common(
-        "RMSprop", config, optax.inject_hyperparams(make)(learning_rate=rate),
+        "RMSprop", config, optax.inject_hyperparams(make)(learning_rate=_settable(rate)),
         weight_decay=weight_decay, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
     )  # fmt: skip
 
 
-@_constructor
+@constructor
 def Adam(
     learning_rate: Any = 0.001,
     beta_1: float = 0.9,
@@ -201,7 +158,7 @@ def Adam(
     clipnorm: float | None = None,
     clipvalue: float | None = None,
     global_clipnorm: float | None = None,
-) -> Optimizer:
+) -> Any:
     r"""Make Adam as Keras defines it.
 
     .. math::
@@ -236,8 +193,8 @@ def Adam(
             moments = optax.scale_by_adam(beta_1, beta_2, eps=eps)
         return optax.chain(moments, optax.scale_by_learning_rate(learning_rate), _decay(learning_rate, weight_decay))
 
-    rate = _checked_rate("Adam", learning_rate)
-    core = optax.inject_hyperparams(make)(learning_rate=rate, eps=lambda n: epsilon / corrected(n), factor=corrected)
+    rate = checked_rate("Adam", learning_rate)
+    core = optax.inject_hyperparams(make)(learning_rate=_settable(rate), eps=lambda n: epsilon / corrected(n), factor=corrected)
     config = {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
     return _common(
         "Adam", config, core,
@@ -256,7 +213,7 @@ _TABLE: dict[str, Callable[..., Optimizer]] = {
 
 
 def get(identifier: Any) -> Any:
-    """Return the optimizer of a given name; an ``optax.GradientTransformation`` stands for itself.
+    """Return the optimizer of a given name or object; an ``optax.GradientTransformation`` is wrapped in one.
 
     Raises:
       UnknownNameError: for a name that is not in the table, with the nearest that is.
@@ -265,8 +222,10 @@ def get(identifier: Any) -> Any:
       >>> get("adam").kind
       'Adam'
     """
-    if callable(getattr(identifier, "init", None)) and callable(getattr(identifier, "update", None)):
+    if isinstance(identifier, Optimizer):
         return identifier
+    if callable(getattr(identifier, "init", None)) and callable(getattr(identifier, "update", None)):
+        return Optimizer(FOREIGN, {}, identifier)
     if isinstance(identifier, str) and identifier not in _TABLE and identifier.lower() in _TABLE:
         identifier = identifier.lower()
     found = look_up(identifier, _TABLE, "optimizer") if isinstance(identifier, str) else identifier
