@@ -113,6 +113,16 @@ def write(layer: Layer, params: dict, state: dict) -> None:
         node.store.params, node.store.state = node.own(get_in(params, path)), node.own(get_in(state, path))
 
 
+def holds(layer: Layer, params: dict, state: dict) -> bool:
+    """Whether a layer holds the very arrays of these trees."""
+    for path, node in layer.nodes:
+        for held, tree in ((node.store.params, params), (node.store.state, state)):
+            own = node.own(get_in(tree, path))
+            if held is not own and any(a is not b for a, b in zip(jax.tree.leaves(held), jax.tree.leaves(own), strict=True)):
+                return False
+    return True
+
+
 def write_state(layer: Layer, given: dict, state: dict) -> None:
     """Make a layer remember what a pass without training left, wherever it still holds what the pass was given."""
     for path, node in layer.nodes:

@@ -121,9 +121,18 @@ class Compiled:
 
     def hold(self, state: TrainState) -> None:
         """Hold another training state, whole."""
+        self.carry_on(state)
+        self._opt_owner = _owner(state.params, self.trainer)
+
+    def carry_on(self, state: TrainState) -> None:
+        """Hold the training state that follows from the one held, of the same shapes."""
         store.write(self.layer, state.params, state.state)
         self._opt_state, self._step, self._key = state.opt_state, state.step, state.key
-        self._opt_owner = _owner(state.params, self.trainer)
+
+    def still_holds(self, state: TrainState) -> bool:
+        """Whether nothing was set since :meth:`carry_on` or :meth:`train_state`: no weight, no learning rate."""
+        own = self._opt_state is state.opt_state and self._step is state.step and self._key is state.key
+        return own and self.optimizer.given_rate is None and store.holds(self.layer, state.params, state.state)
 
     def compile(
         self,

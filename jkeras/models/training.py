@@ -196,7 +196,7 @@ class TrainingMethods(Compiled):
         carry = (self.train_state(), engine.empty())
         (state, _), logs = jax.block_until_ready(engine.train(segment, carry)(carry, 0, 1))
         with shielded():
-            self.hold(state)
+            self.carry_on(state)
         return self._returned(host(logs), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -206,8 +206,8 @@ class TrainingMethods(Compiled):
         batch = check(engine.trainer, x, y, sample_weight)
         segment = single(engine, batch, "test", engine.trainer.mixes_examples(False))
         given = self.state
-        carry = (self.params, given, engine.empty())
-        (_, state, _), logs = engine.test(segment, carry)(carry, 0, 1)
+        carry = (given, engine.empty())
+        (state, _), logs = engine.test(segment, self.params, carry)(carry, 0, 1)
         store.write_state(self.layer, given, state)
         return self._returned(host(logs), return_dict)
 

@@ -28,7 +28,7 @@ class Stretches:
     """The dispatches of one epoch, or of one evaluation: a carry that goes through the segments of a source.
 
     Attributes:
-      carry: ``(TrainState, totals)`` or ``(params, state, totals)``, after the last finished dispatch.
+      carry: ``(TrainState, totals)`` or ``(state, totals)``, after the last finished dispatch.
       logs: the results so far, on the device; None before the first.
       done: how many steps were taken.
       waited: whether the last dispatch has been waited for; batches of a stream are prepared while earlier ones run.
@@ -115,6 +115,7 @@ def run_epochs(
                 if model.stop_training:
                     break
     finally:
+        engine.spare.drop()
         show.close()
     callbacks.call("on_train_end", logs=logs)
 
@@ -132,15 +133,14 @@ def _train_epoch(
         if run.carry[0] is not held:
             held = run.carry[0]
             with shielded():  # the model is never left with some layers of one step and some of another
-                model.hold(held)
+                model.carry_on(held)
 
     def adopt() -> None:
         """Take over what a hook has changed in the model."""
         nonlocal held
-        now = model.train_state()
-        if any(a is not b for a, b in zip(jax.tree.leaves(now), jax.tree.leaves(held), strict=True)):
-            run.replace((now, run.carry[1]))
-            held = now
+        if not model.still_holds(held):
+            held = model.train_state()
+            run.replace((held, run.carry[1]))
 
     def before(step: int) -> None:
         place[1] = step
@@ -175,7 +175,7 @@ def run_tests(
 ) -> tuple[int, dict[str, float], Any]:
     """Evaluate; return the number of steps, the logs, and the state that the layers are left in."""
     wants = callbacks.wants_batches("test")
-    run = Stretches(engine.test, (params, state, engine.empty()), Pace(wants))
+    run = Stretches(lambda s, like, known: engine.test(s, params, like, known), (state, engine.empty()), Pace(wants))
     model.stop_evaluating = False
 
     def before(step: int) -> None:
@@ -197,7 +197,7 @@ def run_tests(
             run.run(source.segments(engine, None), before, after)
             logs = run.results()
             callbacks.call("on_test_end", logs=logs)
-        return run.done, logs, run.carry[1]
+        return run.done, logs, run.carry[0]
     finally:
         show.close()
 
