@@ -30,7 +30,7 @@ from jax.nn import (
 )
 from jax.numpy import tanh
 
-from jkeras.core.named import look_up
+from jkeras.core.named import look_up, tables
 
 
 def linear(x: Any) -> Any:
@@ -135,6 +135,8 @@ def get(identifier: Any) -> Callable[..., Any]:
     """
     return linear if identifier is None else look_up(identifier, _TABLE, "activation")
 
+
+tables["activation"] = get
 
 __all__ = [
     "celu",

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras.core.named import look_up, named, table
+from jkeras.core.named import look_up, named, table, tables
 
 Constraint = Callable[[jax.Array], jax.Array]
 _EPSILON = 1e-7
@@ -74,5 +74,7 @@ def get(identifier: Any) -> Constraint | None:
     found = look_up(identifier, _TABLE, "constraint")
     return found() if found in _TABLE.values() else found
 
+
+tables["constraint"] = get
 
 __all__ = ["MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "max_norm", "min_max_norm", "non_neg", "unit_norm"]

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras.core.named import look_up, named, table
+from jkeras.core.named import look_up, named, table, tables
 
 Regularizer = Callable[[jax.Array], jax.Array]
 
@@ -52,5 +52,7 @@ def get(identifier: Any) -> Regularizer | None:
     found = look_up(identifier, _TABLE, "regularizer")
     return found() if found in _TABLE.values() else found
 
+
+tables["regularizer"] = get
 
 __all__ = ["L1", "L1L2", "L2", "get", "l1", "l1_l2", "l2"]

@@ -40,7 +40,8 @@ def test_a_clone_of_a_wrapper_clones_what_it_wraps():
     assert outer.config["layer"] is not inner
     assert repr(outer.config["layer"]) == repr(inner)
     assert not outer.config["layer"].trainable
-    assert outer.config["layer"].dtype == "mixed_bfloat16"
+    assert outer.config["layer"].given_dtype == "mixed_bfloat16"
+    assert (outer.config["layer"].dtype, outer.config["layer"].compute_dtype) == ("float32", "bfloat16")
 
 
 def test_a_model_has_no_arguments_to_clone():

@@ -291,14 +291,14 @@ def clone(layer: Any, **changes: Any) -> Layer:
 
 def _cloned(value: Any, known: dict[int, Layer], changes: Mapping[str, Any]) -> Any:
     """Clone a layer; one that is met twice among its arguments has one clone."""
-    value = getattr(value, "layer", value)  # a model shows the layer that it is
+    value = value if isinstance(value, Layer) else getattr(value, "layer", value)  # a model shows the layer that it is
     if not isinstance(value, Layer):
         return map_nest(lambda leaf: _cloned(leaf, known, {}), value) if isinstance(value, (list, tuple, dict)) else value
     if value.definition.program is not None:
         raise TypeError(f"clone makes a layer like another from its arguments, which {value!r}, a model, has none of.")
     if id(value) not in known:
         again = {name: _cloned(argument, known, {}) for name, argument in value.config.items()}
-        common = {"name": value.given_name, "dtype": value.dtype, "input_shape": value.input_shape_given}
+        common = {"name": value.given_name, "dtype": value.given_dtype, "input_shape": value.input_shape_given}
         common = {name: given for name, given in common.items() if given is not None} | {"trainable": value.trainable}
         known[id(value)] = made_again(type(value), {**again, **common, **changes})
     return known[id(value)]

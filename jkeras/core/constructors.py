@@ -9,7 +9,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jkeras.core.arguments import bind, checked_bool, checked_shape
-from jkeras.core.layer import COMPUTE_DTYPES, Definition, Layer
+from jkeras.core.face import COMPUTE_DTYPES
+from jkeras.core.layer import Definition, Layer
 from jkeras.core.shapes import spec
 from jkeras.core.symbolic import Call, SymbolicTensor
 
@@ -148,7 +149,8 @@ def Input(
     described = spec(whole, dtype or "float32")
     source = InputLayer(whole, described.dtype.name, name=name)
     source.store.call, source.store.specs = Call(source, (), {}, described), ({}, {})
-    return SymbolicTensor(described, source.store.call)
+    source.store.params, source.store.state = {}, {}
+    return source.store.call.tensors()
 
 
 def as_layer(candidate: Any, where: str) -> Layer:

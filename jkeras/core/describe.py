@@ -36,7 +36,7 @@ def outputs(layer: Layer, x_spec: Any, arguments: Mapping[str, Any] | None = Non
     Raises:
       ShapeError: when the layer cannot take such inputs, or when a parameter's size would depend on an unknown one.
     """
-    arguments, dtype = dict(arguments or {}), layer.compute_dtype(dtype)
+    arguments, dtype = dict(arguments or {}), layer.dtype_within(dtype)
     question = ("outputs", x_spec, arguments, str(dtype))
     return _remembered(layer, question, lambda: _outputs(layer, x_spec, arguments, dtype))
 
@@ -155,7 +155,7 @@ def kept(known: dict[Any, Any], key: Any, answer: Callable[[], Any]) -> Any:
 
 def shared_answers(layer: Layer) -> dict[Any, Any]:
     """Return the answers that a layer shares with all layers of jkeras made by an equal call; its own where there are none."""
-    key = None if layer.definition.children else hashable((layer.kind, layer.dtype, layer.config))
+    key = None if layer.definition.children else hashable((layer.kind, layer.given_dtype, layer.config))
     if key is None or not type(layer).__module__.startswith("jkeras.layers"):
         return {}
     return kept(_COMMON, key, dict)

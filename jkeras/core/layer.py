@@ -34,8 +34,6 @@ State = dict[str, Any]
 Path = tuple[str, ...]
 
 _SERIAL = itertools.count()
-_VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
-COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
 class InitFn(Protocol):
@@ -86,7 +84,7 @@ class Definition:
     stem: str | None = None
 
     def __post_init__(self) -> None:
-        inside = {name: getattr(child, "layer", child) for name, child in self.children.items()}  # a model shows its layer
+        inside = {name: c if isinstance(c, Layer) else getattr(c, "layer", c) for name, c in self.children.items()}
         for name, child in inside.items():
             if not isinstance(child, Layer):
                 raise TypeError(f"children are layers by name, but {name!r} is {child!r}, a {type(child).__name__}.")
@@ -116,7 +114,7 @@ class Layer(Shell):
       kind: the constructor's name, ``"Dense"``.
       config: the constructor's arguments by name, defaults included.
       given_name: the name that the user chose, or None.
-      dtype: the dtype or mixed-precision policy that the user chose, or None.
+      given_dtype: the dtype or mixed-precision policy that the user chose, or None.
       input_shape_given: ``input_shape=`` or ``input_dim=``, for a Sequential model that starts with this layer.
       definition: the functions; :meth:`init` and :meth:`apply` are their comfortable face.
       serial: the order of creation, for automatic names.
@@ -150,7 +148,7 @@ class Layer(Shell):
     ) -> None:
         self.definition, self.kind, self.config, self.defaults = definition, kind, config, defaults
         self.given_name: str | None = common.get("name")
-        self.dtype: str | None = common.get("dtype")
+        self.given_dtype: str | None = common.get("dtype")
         self.input_shape_given: tuple | None = common.get("input_shape")
         self.stem = definition.stem or spell(kind)
         self.serial = next(_SERIAL)
@@ -171,8 +169,8 @@ class Layer(Shell):
         if not isinstance(made, tuple) or len(made) != 2 or not all(isinstance(tree, dict) for tree in made):
             raise TypeError(f"{self.title}: init must return (params, state), two dictionaries, but returned {_typed(made)}.")
         params, state = made
-        if self.dtype is not None:
-            params = cast_floats(params, _VARIABLE_DTYPES.get(self.dtype, self.dtype))
+        if self.given_dtype is not None:
+            params = cast_floats(params, self.variable_dtype)
         return gathered(self.shared, params), gathered(self.shared, state)
 
     def apply(
@@ -223,9 +221,9 @@ class Layer(Shell):
         children = self.definition.children
         return {name: value for name, value in tree.items() if name not in children} if children else tree
 
-    def compute_dtype(self, inherited: Any) -> Any:
+    def dtype_within(self, inherited: Any) -> Any:
         """Return the dtype in which it computes: by its own policy, else the one that is inherited."""
-        return inherited if self.dtype is None else COMPUTE_DTYPES.get(self.dtype, self.dtype)
+        return inherited if self.given_dtype is None else self.compute_dtype
 
     @functools.cached_property
     def casts_inputs(self) -> bool:
@@ -280,8 +278,8 @@ def run(layer: Layer, params: Params, state: State, x: Any, ctx: Context) -> tup
     up, and what the layer returned is checked.
     """
     definition = layer.definition
-    if layer.dtype is not None:
-        ctx = dataclasses.replace(ctx, compute_dtype=layer.compute_dtype(None))
+    if layer.given_dtype is not None:
+        ctx = dataclasses.replace(ctx, compute_dtype=layer.dtype_within(None))
     at_root = not ctx.path
     if at_root:  # a pass begins here
         params, state = spread(layer.shared, params), spread(layer.shared, without_penalties(state))

@@ -10,9 +10,10 @@ from typing import Any
 from jkeras.core.arguments import bind
 from jkeras.core.describe import hashable
 from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.face import TABLES
 from jkeras.core.layer import spell
 
-tables: dict[str, Callable[[Any], Any]] = {}  # "initializer" and the like to the function that looks one up
+tables = TABLES  # "initializer" and the like to the function that looks one up
 
 makers: dict[str, Callable[..., Any]] = {}  # constructors of named functions by name
 

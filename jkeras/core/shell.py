@@ -17,6 +17,7 @@ from jkeras.core.arguments import checked_bool
 from jkeras.core.context import Context, is_traced
 from jkeras.core.describe import has_arrays, outputs
 from jkeras.core.errors import GraphError, ShapeError, nearest
+from jkeras.core.face import Face
 from jkeras.core.masks import is_masked, part, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import shapes_of, spec_of
@@ -31,14 +32,14 @@ def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, int) and value in (0, 1) else value
 
 
-class Shell:
+class Shell(Face):
     """Calls, name, weights and ``trainable`` of a layer."""
 
     # what Layer supplies
     kind: str
     config: Mapping[str, Any]
     given_name: str | None
-    dtype: str | None
+    given_dtype: str | None
     stem: str
     definition: Definition
     store: store.Store
@@ -144,7 +145,7 @@ class Shell:
 
     def get_weights(self) -> list[Any]:
         """Return copies of its arrays as NumPy arrays, in Keras's order."""
-        return [np.array(array) for array in store.arrays(self)]  # type: ignore[arg-type]
+        return [np.array(array) for array in store.arrays(self)] if self.built else []  # type: ignore[arg-type]
 
     def set_weights(self, weights: Any) -> None:
         """Replace its arrays by arrays of the same shapes, in Keras's order."""
@@ -160,4 +161,4 @@ class Shell:
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that made it, ``name``, ``dtype`` and ``trainable`` included."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **self.config}
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.given_dtype, **self.config}

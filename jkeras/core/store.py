@@ -81,6 +81,11 @@ def _shapes(trees: Any) -> Any:
     return [{path: leaf.shape for path, leaf in _paths(tree)} for tree in trees]
 
 
+def is_known(layer: Layer) -> bool:
+    """Whether the input shapes of a layer and of all inside it are known, and so which arrays they have."""
+    return all(node.store.specs is not None or node.definition.program is not None for _, node in layer.nodes)
+
+
 # -- arrays -----------------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +226,19 @@ def arrays(layer: Layer) -> list[jax.Array]:
     for _, node in _filled(layer).nodes:
         trees[id(node)] = [dict(_paths(tree or {})) for tree in (node.store.params, node.store.state)]
     return [trees[id(node)][part][path] for node, part, path, _ in places]
+
+
+def array_at(layer: Layer, part: int, place: Path) -> jax.Array:
+    """Return one of a layer's own arrays, by its path in params (0) or state (1), making it first where there is none yet."""
+    own = _filled(layer).store
+    return dict(_paths((own.params, own.state)[part] or {}))[place]
+
+
+def set_array_at(layer: Layer, part: int, place: Path, array: jax.Array) -> None:
+    """Replace one of a layer's own arrays."""
+    name = ("params", "state")[part]
+    own = _filled(layer).store
+    setattr(own, name, _replaced(getattr(own, name), {place: array}, ()))
 
 
 def set_weights(layer: Layer, weights: Any) -> None:

@@ -7,6 +7,7 @@ no model keeps is collected like any other value.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,7 +37,11 @@ class Call:
     outputs: Any
 
     def tensors(self) -> Any:
-        """Return the symbolic tensors that the call makes, in the nest of its outputs."""
+        """Return the symbolic tensors that the call makes, the same ones each time, in the nest of its outputs."""
+        return self._tensors
+
+    @functools.cached_property
+    def _tensors(self) -> Any:
         return nested(self.outputs, [SymbolicTensor(spec, self, i) for i, spec in enumerate(flatten(self.outputs))])
 
 

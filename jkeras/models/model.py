@@ -14,13 +14,15 @@ from jkeras.core.context import is_traced
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
 from jkeras.core.nest import flatten, map_nest
+from jkeras.core.operation import Operation
 from jkeras.core.shapes import shape_of, spec_of
 from jkeras.core.symbolic import has_symbolic
+from jkeras.models.face import ModelFace
 from jkeras.models.training import TrainingMethods
 from jkeras.training.data import check_inputs, count
 
 
-class Model(TrainingMethods):
+class Model(ModelFace, TrainingMethods):
     """A model of everything between some inputs and some outputs, with Keras's ways of training it.
 
     It is called like a layer; its layers' weights are shared with every other model that contains them. Underneath,
@@ -199,8 +201,7 @@ class Model(TrainingMethods):
 
     def get_weights(self) -> list[Any]:
         """Return copies of all arrays as NumPy arrays, in Keras's order."""
-        self._fill()
-        return self.layer.get_weights()
+        return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, weights: Any) -> None:
         """Replace all arrays, in Keras's order; shapes are checked before anything changes."""
@@ -210,12 +211,6 @@ class Model(TrainingMethods):
     def reset_state(self) -> None:
         """Forget what stateful layers carry from batch to batch."""
         store.reset(self.layer)
-
-    @property
-    def weights(self) -> list[jax.Array]:
-        """All arrays, in Keras's order."""
-        self._fill()
-        return store.arrays(self.layer)
 
     def count_params(self) -> int:
         """Count the numbers in all arrays, trained or not."""
@@ -235,8 +230,8 @@ class Model(TrainingMethods):
 
     @property
     def layers(self) -> list[Any]:
-        """Its layers in Keras's order, inputs included; models inside appear as models."""
-        return [outward(layer) for layer in self.program.layers.values()]
+        """Its layers in Keras's order, inputs included, operations left out; models inside appear as models."""
+        return [outward(layer) for layer in self.program.layers.values() if not isinstance(layer, Operation)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """Return a layer by name or by its place in :attr:`layers`.
@@ -250,7 +245,8 @@ class Model(TrainingMethods):
             if not -len(self.layers) <= index < len(self.layers):
                 raise ValueError(f"There is no layer {index}: model {self.name!r} has {len(self.layers)} layers.")
             return self.layers[index]
-        known = self.program.layers
+        shown = self.layers
+        known = {n: layer for n, layer in self.program.layers.items() if any(outward(layer) is one for one in shown)}
         if name not in known:
             raise UnknownNameError(
                 f"There is no layer {name!r} in model {self.name!r}.{nearest(name, known)} It has {', '.join(known)}."
@@ -282,7 +278,7 @@ class Model(TrainingMethods):
         return self._outputs
 
     def _rewire(self) -> None:
-        if self.input_spec is None:
+        if self._layer is None or self.input_spec is None:
             raise AttributeError(f"Model {self.name!r} does not know its input shape yet, so it has no inputs and outputs.")
         self._inputs = map_nest(lambda s: Input(batch_shape=shape_of(s), dtype=s.dtype), self.input_spec)
         self._outputs = self.layer(self._inputs)

@@ -243,7 +243,7 @@ def with_rate(state: Any, rate: float) -> Any:
     """Return an optimizer's state with another learning rate; one that a schedule of Optax's own sets stays.
 
     Example:
-      >>> optimizer = Adam(0.1, clipnorm=1.0)
+      >>> optimizer = jkeras.optimizers.Adam(0.1, clipnorm=1.0)
       >>> float(rate_in(with_rate(optimizer.init({"w": jnp.zeros(2)}), 0.25)))
       0.25
     """

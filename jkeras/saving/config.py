@@ -28,7 +28,7 @@ def to_json(layer: Any) -> str:
 
 
 def _written(value: Any, where: str, seen: list[Any]) -> Any:
-    value = getattr(value, "layer", value)  # a model shows the layer that it is
+    value = value if isinstance(value, Layer) else getattr(value, "layer", value)  # a model shows the layer that it is
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -41,7 +41,7 @@ def _written(value: Any, where: str, seen: list[Any]) -> Any:
         if any(value is other for other in seen):
             return {"again": next(i for i, other in enumerate(seen) if other is value)}
         seen.append(value)
-        common = {"name": value.given_name, "dtype": value.dtype, "input_shape": value.input_shape_given}
+        common = {"name": value.given_name, "dtype": value.given_dtype, "input_shape": value.input_shape_given}
         config = {name: _written(given, f"argument {name!r} of {value.title}", seen) for name, given in value.config.items()}
         config |= {name: _written(given, name, seen) for name, given in common.items() if given is not None}
         own = CONSTRUCTORS.get(value.kind) is not type(value)

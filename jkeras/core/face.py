@@ -1,0 +1,173 @@
+"""What scripts read of a layer besides calling it: weights, arguments, shapes, dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+
+from jkeras.core import store
+from jkeras.core.describe import outputs
+from jkeras.core.errors import nearest
+from jkeras.core.nest import map_nest
+from jkeras.core.shapes import shape_of, spec
+from jkeras.core.variable import Variable, variables_of
+
+if TYPE_CHECKING:
+    from jkeras.core.layer import Definition
+
+TABLES: dict[str, Any] = {}  # the end of an argument's name, "initializer", to the function that looks one up
+VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
+COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+
+
+class Face:
+    """Attributes of a layer as Keras names them."""
+
+    # what Layer and Shell supply
+    kind: str
+    config: Mapping[str, Any]
+    given_dtype: str | None
+    definition: Definition
+    store: store.Store
+    label: str
+    name: str
+    trainable: bool
+
+    # -- weights ------------------------------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All its weights, in Keras's order; none before it knows its input shape."""
+        return variables_of(self)  # type: ignore[arg-type]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The same as :attr:`weights`."""
+        return self.weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that learn; none where ``trainable`` is False."""
+        return [weight for weight in self.weights if weight.trainable] if self.trainable else []
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The same as :attr:`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that do not learn: of frozen layers, and what a layer only remembers."""
+        return [weight for weight in self.weights if not (weight.trainable and self.trainable)]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The same as :attr:`non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a weight by its name (``kernel``) or an argument of the constructor (``units``)."""
+        if name.startswith("_") or "config" not in self.__dict__:
+            raise AttributeError(name)
+        known = self.store.specs or ({}, {})
+        for part in (0, 1):
+            if hasattr(known[part].get(name), "shape"):
+                return Variable(self, part, (name,), known[part][name])  # type: ignore[arg-type]
+        if name in self.config:
+            look_up = next((get for end, get in TABLES.items() if name == end or name.endswith(f"_{end}")), None)
+            value = self.config[name]
+            return value if look_up is None or (value is None and not name.endswith("activation")) else look_up(value)
+        unbuilt = "" if self.store.specs else " It has no weights before it is called or built."
+        raise AttributeError(
+            f"{self.label} has no attribute {name!r}.{nearest(name, (*self.config, *known[0], *known[1]))}{unbuilt}"
+        )
+
+    # -- shapes and dtypes --------------------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether it knows its input shape, and so which weights it has."""
+        return store.is_known(self)  # type: ignore[arg-type]
+
+    def build(self, input_shape: Any) -> None:
+        """Fix the input shape, batch axis included, and so which weights it has."""
+        store.record(self, specs_of_shapes(input_shape))  # type: ignore[arg-type]
+
+    @property
+    def input_shape(self) -> Any:
+        """The shapes that it was first called on, batch axis first, ``None`` for unknown sizes."""
+        return map_nest(shape_of, self._first_call().inputs)  # type: ignore[attr-defined]
+
+    @property
+    def output_shape(self) -> Any:
+        """The shapes that its first call returned."""
+        return map_nest(shape_of, self._first_call().outputs)  # type: ignore[attr-defined]
+
+    def compute_output_spec(self, inputs: Any, **arguments: Any) -> Any:
+        """Return shapes and dtypes of what it makes of inputs like these, as ``jax.ShapeDtypeStruct``."""
+        return outputs(self, map_nest(lambda leaf: spec(shape_of(leaf), leaf.dtype), inputs), arguments)  # type: ignore[arg-type]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of what it makes of an input of this shape, batch axis included.
+
+        Example:
+          >>> Dense(3).compute_output_shape((None, 8))
+          (None, 3)
+        """
+        return map_nest(shape_of, outputs(self, specs_of_shapes(input_shape)))  # type: ignore[arg-type]
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of its weights."""
+        return VARIABLE_DTYPES.get(self.given_dtype or "", self.given_dtype or "float32")
+
+    @property
+    def dtype(self) -> str:
+        """The same as :attr:`variable_dtype`."""
+        return self.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype in which it computes, outside of a model or trainer with a policy of its own."""
+        return COMPUTE_DTYPES.get(self.given_dtype or "", self.given_dtype or "float32")
+
+    @property
+    def supports_masking(self) -> bool:
+        """True: every layer takes masks, and passes on, makes or ends them by the rules of jkeras."""
+        return True
+
+    @property
+    def path(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties of its weights' regularizers, computed now."""
+        found = []
+        for weight in self.trainable_weights:
+            layer = weight._layer
+            penalty = layer.config.get(f"{weight.name}_regularizer")
+            if penalty is not None:
+                found.append(TABLES["regularizer"](penalty)(jnp.asarray(weight.value)))
+        return found
+
+    @property
+    def metrics(self) -> list[Any]:
+        """No layer has metrics."""
+        return []
+
+    def call(self, *inputs: Any, **arguments: Any) -> Any:
+        """Call it: the same as ``layer(...)``."""
+        return self(*inputs, **arguments)  # type: ignore[operator]
+
+
+def specs_of_shapes(shapes: Any) -> Any:
+    """Turn a shape, or a list or dict of shapes, into specs of float32."""
+    if isinstance(shapes, Mapping):
+        return {name: specs_of_shapes(shape) for name, shape in shapes.items()}
+    if all(size is None or hasattr(size, "__index__") for size in shapes):
+        return spec(tuple(None if size is None else int(size) for size in shapes))
+    return type(shapes)(specs_of_shapes(shape) for shape in shapes)
