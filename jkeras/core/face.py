@@ -12,6 +12,7 @@ from jkeras.core.describe import outputs
 from jkeras.core.errors import nearest
 from jkeras.core.nest import map_nest
 from jkeras.core.shapes import shape_of, spec
+from jkeras.core.symbolic import specs_of
 from jkeras.core.variable import Variable, variables_of
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class Face:
         """Find a weight by its name (``kernel``) or an argument of the constructor (``units``)."""
         if name.startswith("_") or "config" not in self.__dict__:
             raise AttributeError(name)
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):  # which has raised an AttributeError of its own: say that again
+            return found.__get__(self)
         known = self.store.specs or ({}, {})
         for part in (0, 1):
             if hasattr(known[part].get(name), "shape"):
@@ -83,6 +87,10 @@ class Face:
         raise AttributeError(
             f"{self.label} has no attribute {name!r}.{nearest(name, (*self.config, *known[0], *known[1]))}{unbuilt}"
         )
+
+    def __dir__(self) -> list[str]:
+        known = self.store.specs or ({}, {})
+        return sorted({*super().__dir__(), *self.config, *known[0], *known[1]})
 
     # -- shapes and dtypes --------------------------------------------------------------------------------------------
 
@@ -132,6 +140,16 @@ class Face:
     def compute_dtype(self) -> str:
         """The dtype in which it computes, outside of a model or trainer with a policy of its own."""
         return COMPUTE_DTYPES.get(self.given_dtype or "", self.given_dtype or "float32")
+
+    @property
+    def dtype_policy(self) -> str:
+        """The dtype or mixed-precision policy that it was given, ``"float32"`` by default."""
+        return self.given_dtype or "float32"
+
+    @property
+    def input_spec(self) -> Any:
+        """Shapes and dtypes that it was first called on, as ``jax.ShapeDtypeStruct``; None before."""
+        return None if self.store.call is None else specs_of(self.store.call.inputs)
 
     @property
     def supports_masking(self) -> bool:

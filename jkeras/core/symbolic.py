@@ -73,6 +73,11 @@ class SymbolicTensor:
         return self.spec.dtype
 
     @property
+    def sparse(self) -> bool:
+        """False: all arrays are dense."""
+        return False
+
+    @property
     def ndim(self) -> int:
         """The number of axes, the batch axis included."""
         return len(self.spec.shape)

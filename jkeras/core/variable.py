@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Variable:
     """A view of one weight of a layer; it holds no array, but reads and writes what the layer holds.
 
-    It is an array to NumPy and to the functions of ``jax.numpy``, and has Python's operators. ``jax.jit`` and the like take
-    ``variable.value``.
+    It is an array to NumPy and JAX, and has Python's operators. As a pytree it is its array: ``jax.jit``, ``jax.grad`` and
+    ``jax.tree.map`` take the array, and give arrays back.
 
     Attributes:
       name: ``"kernel"``.
@@ -152,6 +152,10 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Variable, f"__{_name}__", _both(getattr(operator, _name)))
 for _name in ("neg", "abs", "pos"):
     setattr(Variable, f"__{_name}__", _alone(getattr(operator, _name)))
+
+
+# The functions of jax.numpy that are compiled take no object but arrays and pytrees.
+jax.tree_util.register_pytree_node(Variable, lambda variable: ((variable.value,), None), lambda _, children: children[0])  # type: ignore[arg-type]
 
 
 def variables_of(layer: Layer) -> list[Variable]:

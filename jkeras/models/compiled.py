@@ -29,6 +29,7 @@ class Compiled:
     state: Any
     program: Any
     input_spec: Any
+    built: Any
     _layer: Layer | None
     _calls: int
     frozen: frozenset
@@ -94,6 +95,11 @@ class Compiled:
     def loss(self) -> Any:
         """The loss as ``compile`` was given it; None before."""
         return None if self._compiled is None else self._compiled["loss"]
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run uncompiled, as ``compile`` was told."""
+        return self._compiled is not None and self._compiled["run_eagerly"]
 
     @property
     def opt_state(self) -> Any:

@@ -87,6 +87,15 @@ class ModelFace:
         return self.layer.compute_dtype
 
     @property
+    def dtype_policy(self) -> str:
+        """The dtype or mixed-precision policy of the model, ``"float32"`` by default."""
+        return self.layer.dtype_policy
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """Return shapes and dtypes of its outputs for inputs like these, as ``jax.ShapeDtypeStruct``."""
+        return self.layer.compute_output_spec(inputs)
+
+    @property
     def supports_masking(self) -> bool:
         """True: masks pass through it by the rules of its layers."""
         return True

@@ -111,7 +111,7 @@ class Optimizer:
         """
         if self.given_rate is not None:
             return Rate(self.given_rate, self)
-        found = rate_in(self._state()) if self.built else self.config.get("learning_rate")
+        found: Any = rate_in(self._state()) if self.built else self.config.get("learning_rate")
         if isinstance(found, SettableState):
             found = self.config["learning_rate"] if np.isnan(found.given) else found.given
         if callable(found):
@@ -142,6 +142,9 @@ class Optimizer:
         return state if rate is None else with_rate(state, rate)
 
     def __getattr__(self, name: str) -> Any:
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):  # which has raised an AttributeError of its own: say that again
+            return found.__get__(self)
         config = self.__dict__.get("config", {})
         if name in config:
             return config[name]
@@ -264,7 +267,7 @@ def with_rate(state: Any, rate: float) -> Any:
     return jax.tree.map(changed, state, is_leaf=_holds_rate)
 
 
-def constructor(function: Callable[..., Any]) -> type[Optimizer]:
+def constructor(function: Callable[..., Any]) -> Any:
     """Make the class whose constructor checks the arguments' names and calls the function."""
     signature = inspect.signature(function)
 
@@ -279,11 +282,12 @@ def constructor(function: Callable[..., Any]) -> type[Optimizer]:
 
 def checked_rate(kind: str, learning_rate: Any) -> Any:
     """Return a learning rate as a float, or a schedule as it is."""
-    if callable(learning_rate) and not hasattr(learning_rate, "__array__"):
-        return learning_rate
-    if getattr(learning_rate, "shape", None) == ():
-        learning_rate = float(learning_rate)
-    is_number = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
-    if not is_number or not 0 <= float(learning_rate) < float("inf"):
+    rate: Any = learning_rate
+    if callable(rate) and not hasattr(rate, "__array__"):
+        return rate
+    if getattr(rate, "shape", None) == ():
+        rate = float(rate)
+    is_number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
+    if not is_number or not 0 <= float(rate) < float("inf"):
         raise ValueError(f"{kind}: learning_rate must be a non-negative number or a schedule, but got {learning_rate!r}.")
-    return float(learning_rate)
+    return float(rate)

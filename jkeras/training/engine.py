@@ -246,7 +246,8 @@ class Spare:
         leaves, taken = jax.tree.leaves(carry), []
         free = free if len(free) == len(places) else [None] * len(places)
         for i in reversed(places):
-            like, array = leaves[i], free.pop()
+            like: Any = leaves[i]
+            array: Any = free.pop()
             # one reference by this name, and one for the question
             fits = array is not None and sys.getrefcount(array) == 2 and array.shape == like.shape and array.dtype == like.dtype
             taken.append(array if fits and not array.is_deleted() else jax.device_put(np.empty(like.shape, like.dtype)))
