@@ -8,7 +8,9 @@ from importlib.metadata import version as _version
 
 from jkeras import (
     activations,
+    backend,
     callbacks,
+    config,
     constraints,
     initializers,
     layers,
@@ -17,11 +19,14 @@ from jkeras import (
     models,
     ops,
     optimizers,
+    random,
     regularizers,
     saving,
+    tree,
     utils,
 )
 from jkeras.core import Context, Definition, Input, Layer, Masked, clone, composite, functional, layer, sequential, weight
+from jkeras.core import SymbolicTensor as KerasTensor
 from jkeras.models import Model, Sequential
 
 __version__ = _version("jkeras")
@@ -30,14 +35,17 @@ __all__ = [
     "Context",
     "Definition",
     "Input",
+    "KerasTensor",
     "Layer",
     "Masked",
     "Model",
     "Sequential",
     "activations",
+    "backend",
     "callbacks",
     "clone",
     "composite",
+    "config",
     "constraints",
     "functional",
     "initializers",
@@ -48,9 +56,11 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "random",
     "regularizers",
     "saving",
     "sequential",
+    "tree",
     "utils",
     "weight",
 ]

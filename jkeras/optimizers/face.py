@@ -286,8 +286,8 @@ def checked_rate(kind: str, learning_rate: Any) -> Any:
     if callable(rate) and not hasattr(rate, "__array__"):
         return rate
     if getattr(rate, "shape", None) == ():
-        rate = float(rate)
+        rate = float(rate)  # type: ignore[arg-type]
     is_number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
-    if not is_number or not 0 <= float(rate) < float("inf"):
+    if not is_number or not 0 <= float(rate) < float("inf"):  # type: ignore[arg-type]
         raise ValueError(f"{kind}: learning_rate must be a non-negative number or a schedule, but got {learning_rate!r}.")
-    return float(rate)
+    return float(rate)  # type: ignore[arg-type]

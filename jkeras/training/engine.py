@@ -240,7 +240,8 @@ class Spare:
 
     def take(self, carry: Any, places: tuple[int, ...]) -> tuple[jax.Array, ...]:
         """Return arrays to be donated, like those at some places of a carry."""
-        free, self._arrays = self._arrays, []
+        free: list[Any] = self._arrays
+        self._arrays = []
         if not places:
             return ()
         leaves, taken = jax.tree.leaves(carry), []
@@ -266,8 +267,8 @@ class Spare:
 class Sizes:
     """To how many examples batches that come one by one are filled up, so that few sizes are compiled.
 
-    The first batch keeps its size; a smaller one is filled up to a size known already, if that is less than twice its own, else
-    to the next power of two.
+    The first batch keeps its size; another is filled up to a size known already, if that is less than twice its own, else to the
+    next power of two.
     """
 
     def __init__(self, *known: int):
@@ -276,7 +277,7 @@ class Sizes:
     def fit(self, n: int) -> int:
         """Return the size for a batch of n examples."""
         near = [size for size in self._known if n <= size < 2 * n]
-        size = min(near) if near else n if n > max(self._known, default=0) else bucket(n, max(self._known))
+        size = min(near) if near else bucket(n, 2 * n) if self._known else n
         self._known.add(size)
         return size
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.store import set_random_seed
+from jkeras.utils.data import PyDataset, normalize, pad_sequences
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
@@ -46,4 +47,4 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return np.eye(num_classes)[labels]
 
 
-__all__ = ["set_random_seed", "to_categorical"]
+__all__ = ["PyDataset", "normalize", "pad_sequences", "set_random_seed", "to_categorical"]

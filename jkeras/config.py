@@ -1,0 +1,93 @@
+"""Global settings by Keras's names: those that a library without global state can have.
+
+The dtype of numbers is float32 unless a layer, an Input or a trainer says otherwise, and channels come last; asking is answered,
+asking for something else is refused in words. ``epsilon`` is what the functions here return; layers take theirs as arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jkeras.core.errors import UnknownNameError
+
+
+class _Settings:
+    """What can be set."""
+
+    epsilon = 1e-7
+
+
+_SETTINGS = _Settings()
+
+
+def backend() -> str:
+    """Return ``"jax"``.
+
+    Example:
+      >>> jkeras.backend.backend()
+      'jax'
+    """
+    return "jax"
+
+
+def epsilon() -> float:
+    """Return the small number that scripts add to a divisor, 1e-7 by default."""
+    return _SETTINGS.epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set what :func:`epsilon` returns; layers, losses and optimizers keep theirs.
+
+    Args:
+      value: a positive number.
+
+    Raises:
+      ValueError: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"set_epsilon takes a positive number, but got {value!r}.")
+    _SETTINGS.epsilon = float(value)
+
+
+def floatx() -> str:
+    """Return ``"float32"``, the dtype of weights and numbers unless something else is asked for where they are made."""
+    return "float32"
+
+
+def set_floatx(value: str) -> None:
+    """Accept ``"float32"``.
+
+    Raises:
+      ValueError: for another dtype, which is given to layers as ``dtype=`` or to the trainer as ``compute_dtype``.
+    """
+    _only("set_floatx", value, "float32", "give layers dtype=, such as Dense(8, dtype='bfloat16')")
+
+
+def image_data_format() -> str:
+    """Return ``"channels_last"``."""
+    return "channels_last"
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Accept ``"channels_last"``.
+
+    Raises:
+      ValueError: for another order of axes, which layers take as an argument where they have one.
+    """
+    _only("set_image_data_format", data_format, "channels_last", "layers that have it take data_format= as an argument")
+
+
+def _only(function: str, value: Any, known: str, instead: str) -> None:
+    if value != known:
+        raise UnknownNameError(f"{function} takes {known!r} only, but got {value!r}: {instead}.")
+
+
+__all__ = [
+    "backend",
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+]
