@@ -27,9 +27,11 @@ from jkeras import (
 )
 from jkeras.core import Context, Definition, Input, Layer, Masked, clone, composite, functional, layer, sequential, weight
 from jkeras.core import SymbolicTensor as KerasTensor
+from jkeras.core.spellings import unknown_name as _unknown_name
 from jkeras.models import Model, Sequential
 
 __version__ = _version("jkeras")
+__getattr__ = _unknown_name(__name__)
 
 __all__ = [
     "Context",

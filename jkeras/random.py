@@ -39,7 +39,7 @@ class SeedGenerator:
 
 
 def _key(seed: int, count: int = 0) -> jax.Array:
-    return jax.random.wrap_key_data(np.array([seed % 2**32, count], np.uint32), impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.asarray(np.array([seed % 2**32, count], np.uint32)), impl="threefry2x32")
 
 
 def _drawn(seed: Any) -> jax.Array:

@@ -94,12 +94,17 @@ def test_layers_are_instances_of_their_constructors():
 
 
 def test_a_subclass_of_layer_is_told_how_layers_are_written():
-    class Old(jkeras.layers.Layer):
-        def call(self, x):
-            return x
+    with pytest.raises(TypeError, match=r"Old cannot be a class.*\n *@jkeras\.layer"):
+
+        class Old(jkeras.layers.Layer):
+            def call(self, x):
+                return x
+
+    class Empty(jkeras.layers.Layer):
+        pass
 
     with pytest.raises(TypeError, match=r"@jkeras\.layer over a function"):
-        Old()
+        Empty()
 
 
 def test_a_users_constructor_does_not_replace_the_librarys_of_the_same_name():

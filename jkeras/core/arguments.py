@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jkeras.core.errors import nearest
+from jkeras.core.spellings import ARGUMENTS, older
 
 
 def bind(kind: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any], more: Iterable[str] = ()) -> Any:
@@ -24,11 +26,11 @@ def bind(kind: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str
     Raises:
       TypeError: for an unknown, missing or doubled argument.
     """
-    names = tuple(signature.parameters)
+    names = tuple(name for name in signature.parameters if name != "self")
     takes_any = any(given.kind is given.VAR_KEYWORD for given in signature.parameters.values())
     for name in kwargs:
         if name not in names and not takes_any:
-            hint = nearest(name, (*names, *more))
+            hint = older(name, ARGUMENTS) or nearest(name, (*names, *more))
             raise TypeError(f"{kind} takes no argument {name!r}.{hint} It takes {', '.join(names) or 'none'}.")
     try:
         bound = signature.bind(*args, **kwargs)
@@ -36,6 +38,21 @@ def bind(kind: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str
         raise TypeError(f"{kind}: {error}. It takes {', '.join(names) or 'no arguments'}.") from None
     bound.apply_defaults()
     return bound
+
+
+def checked_arguments(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method say the nearest name, or today's, where it is given an argument that it does not take."""
+    signature = inspect.signature(method)
+    names = frozenset(signature.parameters)
+    shown = method.__qualname__.split(".")[0] if method.__name__ == "__init__" else method.__name__
+
+    @functools.wraps(method)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if not names.issuperset(kwargs):
+            bind(shown, signature, args, kwargs)
+        return method(*args, **kwargs)
+
+    return checked
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:

@@ -12,6 +12,7 @@ from jkeras.core.describe import outputs
 from jkeras.core.errors import nearest
 from jkeras.core.nest import map_nest
 from jkeras.core.shapes import shape_of, spec
+from jkeras.core.spellings import METHODS, older
 from jkeras.core.symbolic import specs_of
 from jkeras.core.variable import Variable, variables_of
 
@@ -85,7 +86,8 @@ class Face:
             return value if look_up is None or (value is None and not name.endswith("activation")) else look_up(value)
         unbuilt = "" if self.store.specs else " It has no weights before it is called or built."
         raise AttributeError(
-            f"{self.label} has no attribute {name!r}.{nearest(name, (*self.config, *known[0], *known[1]))}{unbuilt}"
+            f"{self.label} has no attribute {name!r}."
+            f"{older(name, METHODS) or nearest(name, (*self.config, *known[0], *known[1]))}{unbuilt}"
         )
 
     def __dir__(self) -> list[str]:

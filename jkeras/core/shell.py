@@ -32,6 +32,16 @@ def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, int) and value in (0, 1) else value
 
 
+_INSTEAD = """{name} cannot be a class with build and call: a layer is a pair of functions. Write instead, for example,
+    @jkeras.layer
+    def {name}(units=32):
+        def init(key, x):  # x has a shape and a dtype
+            return {{"kernel": jkeras.weight(key, "kernel", (x.shape[-1], units), "glorot_uniform")}}, {{}}
+        def apply(params, state, x, ctx):
+            return x @ params["kernel"], state
+        return init, apply"""
+
+
 class Shell(Face):
     """Calls, name, weights and ``trainable`` of a layer."""
 
@@ -44,6 +54,11 @@ class Shell(Face):
     definition: Definition
     store: store.Store
     apply: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in cls.__dict__ or "build" in cls.__dict__:
+            raise TypeError(_INSTEAD.format(name=cls.__name__))
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jkeras import optimizers
 from jkeras.core import store
-from jkeras.core.arguments import checked_bool
+from jkeras.core.arguments import checked_arguments, checked_bool
 from jkeras.core.layer import Layer
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
@@ -140,6 +140,7 @@ class Compiled:
         own = self._opt_state is state.opt_state and self._step is state.step and self._key is state.key
         return own and self.optimizer.given_rate is None and store.holds(self.layer, state.params, state.state)
 
+    @checked_arguments
     def compile(
         self,
         optimizer: Any = "rmsprop",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from jkeras.core.errors import nearest
 from jkeras.core.face import specs_of_shapes
 from jkeras.core.layer import Layer
 from jkeras.core.nest import map_nest
 from jkeras.core.shapes import shape_of
+from jkeras.core.spellings import METHODS, older
 from jkeras.core.variable import Variable
 
 
@@ -21,6 +23,16 @@ class ModelFace:
     program: Any
 
     def _fill(self) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what an unknown attribute may have meant."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):  # which has raised an AttributeError of its own: say that again
+            return found.__get__(self)
+        hint = older(name, METHODS) or nearest(name, [known for known in dir(type(self)) if known[0] != "_"])
+        raise AttributeError(f"A {type(self).__name__} has no attribute {name!r}.{hint}")
 
     @property
     def weights(self) -> list[Variable]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import Context, Input, Layer, functional, store, unmask
-from jkeras.core.arguments import checked_bool
+from jkeras.core.arguments import checked_arguments, checked_bool
 from jkeras.core.context import is_traced
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
@@ -44,6 +46,7 @@ class Model(ModelFace, TrainingMethods):
       2410
     """
 
+    @checked_arguments
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True):
         if inputs is None or outputs is None:
             raise TypeError("A Model takes inputs and outputs: Model(inputs, outputs). A chain of layers is a Sequential([...]).")
@@ -53,6 +56,27 @@ class Model(ModelFace, TrainingMethods):
         self._layer.store.shell = self
         if not checked_bool("trainable", trainable):
             self.trainable = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in cls.__dict__ or "train_step" in cls.__dict__:
+            raise TypeError(
+                f"{cls.__name__} cannot be a subclass of {cls.__mro__[1].__name__} with a call or a train_step of its own yet. A "
+                "model with several inputs, outputs or branches is Model(inputs, outputs), with x = Input(...) and layers called "
+                "on x; what a layer computes is a function under @jkeras.layer or jkeras.composite; a training loop of your own "
+                "is written on model.trainer: state, logs = model.trainer.step(state, (x, y))."
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy the model with its weights and its training state; compiled programs are made anew."""
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        left = {"_engine": None, "_predicting": None, "_jitted": (None, None)}
+        for name, value in self.__dict__.items():
+            setattr(other, name, left[name] if name in left else copy.deepcopy(value, memo))
+        if other.optimizer is not None:
+            other.optimizer.owner = weakref.ref(other)
+        return other
 
     def _setup(self, name: str | None) -> None:
         self._given_name = name

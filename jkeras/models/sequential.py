@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
-from jkeras.core.arguments import checked_bool
+from jkeras.core.arguments import checked_arguments, checked_bool
 from jkeras.core.nest import flatten, is_numbers, map_nest
 from jkeras.core.shapes import accepts, shape_of, spec
 from jkeras.core.symbolic import is_symbolic
@@ -34,6 +34,7 @@ class Sequential(Model):
       (None, 10)
     """
 
+    @checked_arguments
     def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True):
         self._chain: list[Layer] = []
         self._named: dict[str | None, Layer] = {}

@@ -8,7 +8,7 @@ import jax
 
 from jkeras.callbacks import CallbackList, History
 from jkeras.core import store
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import checked_arguments, whole_number
 from jkeras.core.context import is_traced
 from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
@@ -25,6 +25,7 @@ class TrainingMethods(Compiled):
 
     # -- fit, evaluate, predict ---------------------------------------------------------------------------------------
 
+    @checked_arguments
     def fit(
         self,
         x: Any = None,
@@ -118,6 +119,7 @@ class TrainingMethods(Compiled):
             self._running -= 1
         return history
 
+    @checked_arguments
     def evaluate(
         self,
         x: Any = None,
@@ -156,6 +158,7 @@ class TrainingMethods(Compiled):
         store.write_state(self.layer, given, state)
         return self._returned(logs, return_dict)
 
+    @checked_arguments
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
     ) -> Any:
@@ -185,6 +188,7 @@ class TrainingMethods(Compiled):
 
     # -- one batch ----------------------------------------------------------------------------------------------------
 
+    @checked_arguments
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -199,6 +203,7 @@ class TrainingMethods(Compiled):
             self.carry_on(state)
         return self._returned(host(logs), return_dict)
 
+    @checked_arguments
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Judge one batch; what is returned has the form of :meth:`evaluate`."""
         x = self._learned(x, "test_on_batch")

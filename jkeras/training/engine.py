@@ -250,8 +250,9 @@ class Spare:
             like: Any = leaves[i]
             array: Any = free.pop()
             # one reference by this name, and one for the question
-            fits = array is not None and sys.getrefcount(array) == 2 and array.shape == like.shape and array.dtype == like.dtype
-            taken.append(array if fits and not array.is_deleted() else jax.device_put(np.empty(like.shape, like.dtype)))
+            fits = array is not None and sys.getrefcount(array) == 2 and not array.is_deleted()
+            fits = fits and array.shape == like.shape and array.dtype == like.dtype
+            taken.append(array if fits else jax.device_put(np.empty(like.shape, like.dtype)))
         return tuple(taken[::-1])
 
     def keep(self, carry: Any, places: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jkeras import losses, metrics
-from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.errors import UnknownNameError, nearest, noted
 from jkeras.core.masks import lengthened, restricted
 from jkeras.core.nest import flatten, is_numbers, map_nest, resolve
 
@@ -77,7 +77,8 @@ class Objective:
             if loss is not None:
                 where = f" of output {name!r}" if len(self.names) > 1 else ""
                 logits = outcome.logits[name] if loss.closing is not None and outcome.activation[name] is loss.closing else None
-                values = loss.values(outcome.targets[name], outcome.outputs[name], logits, where)
+                with noted(f"In loss {loss.name!r}{where}."):
+                    values = loss.values(outcome.targets[name], outcome.outputs[name], logits, where)
                 parts[name] = losses.reduce(values, outcome.weights[name], outcome.mask_of(name), loss.reduction)
         total = sum((self.weights[name] * value for name, value in parts.items()), penalty)
         return total, parts
@@ -101,7 +102,8 @@ class Objective:
             for metric, weighted in self.metrics[output]:
                 name = self._log_name(output, metric)
                 weights = outcome.metric_weights(output, weighted)
-                after[name] = metric.update(totals[name], outcome.targets[output], outcome.outputs[output], weights)
+                with noted(f"In metric {name!r}."):
+                    after[name] = metric.update(totals[name], outcome.targets[output], outcome.outputs[output], weights)
         return after
 
     def results(self, totals: Mapping[str, Any]) -> dict[str, Any]:
