@@ -36,7 +36,7 @@ _INSTEAD = """{name} cannot be a class with build and call: a layer is a pair of
     @jkeras.layer
     def {name}(units=32):
         def init(key, x):  # x has a shape and a dtype
-            return {{"kernel": jkeras.weight(key, "kernel", (x.shape[-1], units), "glorot_uniform")}}, {{}}
+            return {{"kernel": jkeras.weight(key, "kernel", "glorot_uniform", (x.shape[-1], units))}}, {{}}
         def apply(params, state, x, ctx):
             return x @ params["kernel"], state
         return init, apply"""
@@ -134,7 +134,7 @@ class Shell(Face):
 
     @property
     def trainable(self) -> bool:
-        """Whether it learns. Set it before ``fit``; each ``fit`` reads it afresh. Setting it sets every layer inside."""
+        """Whether it learns, as ``compile`` will find it: set it before. Setting it sets every layer inside."""
         return self.store.trainable
 
     @trainable.setter

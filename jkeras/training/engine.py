@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -248,11 +248,11 @@ class Spare:
         free = free if len(free) == len(places) else [None] * len(places)
         for i in reversed(places):
             like: Any = leaves[i]
-            array: Any = free.pop()
+            array = cast(Any, free.pop())
             # one reference by this name, and one for the question
-            fits = array is not None and sys.getrefcount(array) == 2 and not array.is_deleted()
-            fits = fits and array.shape == like.shape and array.dtype == like.dtype
-            taken.append(array if fits else jax.device_put(np.empty(like.shape, like.dtype)))
+            if array is None or sys.getrefcount(array) > 2 or array.is_deleted() or not _alike(array, like):
+                array = jax.device_put(np.empty(like.shape, like.dtype))
+            taken.append(array)
         return tuple(taken[::-1])
 
     def keep(self, carry: Any, places: tuple[int, ...]) -> None:
@@ -263,6 +263,10 @@ class Spare:
     def drop(self) -> None:
         """Free the memory."""
         self._arrays = []
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype
 
 
 class Sizes:
