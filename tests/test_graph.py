@@ -304,7 +304,7 @@ def test_time_distributed_shares_its_inner_model():
     outer = Model(x, TimeDistributed(inner)(x))
     value = np.random.default_rng(3).random((2, 5, 4)).astype("float32")
     expected = np.stack([inner.predict(value[:, t]) for t in range(5)], 1)
-    np.testing.assert_allclose(outer.predict(value), expected, rtol=1e-5)
+    np.testing.assert_allclose(outer.predict(value), expected, rtol=1e-5, atol=1e-6)
 
 
 # -- errors at building ----------------------------------------------------------------------------------------------

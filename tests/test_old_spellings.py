@@ -97,5 +97,6 @@ def test_a_deep_copy_of_a_model_has_weights_and_a_training_of_its_own():
         np.testing.assert_array_equal(a, b)
         assert (a != c).any()
     assert other.layers[0] is not model.layers[0]
+    assert Dense(1)(other.output).shape == (None, 1)
     model.fit(X, Y, verbose=0)
     assert (model.optimizer.iterations, other.optimizer.iterations) == (2, 2)

@@ -19,10 +19,8 @@ from jkeras.core.errors import ShapeError
 from jkeras.core.nest import flatten, map_nest
 
 _MAX_NDIM = 12
-_SYMBOLS = export.symbolic_shape(
-    ", ".join(f"d{i}" for i in range(_MAX_NDIM)),
-    scope=export.SymbolicScope([f"d{i} >= 2" for i in range(_MAX_NDIM)]),
-)
+_SCOPE = export.SymbolicScope([f"d{i} >= 2" for i in range(_MAX_NDIM)])
+_SYMBOLS = export.symbolic_shape(", ".join(f"d{i}" for i in range(_MAX_NDIM)), scope=_SCOPE)
 
 Shape = tuple[int | None, ...]
 
@@ -104,6 +102,11 @@ def as_column(array: Any, wanted: Any) -> Any:
     if array.ndim + 1 == len(wanted.shape) and shape_of(wanted)[-1] == 1:
         return array[..., None]
     return array[..., 0] if array.ndim == len(wanted.shape) + 1 and array.shape[-1] == 1 else array
+
+
+def share_symbols(memo: dict[int, Any]) -> None:
+    """Let ``copy.deepcopy`` keep the symbols of unknown sizes and their scope, of which there is one for the whole process."""
+    memo |= {id(shared): shared for shared in (_SCOPE, *_SYMBOLS)}
 
 
 def need_known(name: str, shape: Any) -> None:

@@ -5,6 +5,7 @@ What is here reads and writes the store; :class:`~jkeras.core.layer.Layer` adds 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from jkeras.core.errors import GraphError, ShapeError, nearest
 from jkeras.core.face import Face
 from jkeras.core.masks import is_masked, part, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest
-from jkeras.core.shapes import shapes_of, spec_of
+from jkeras.core.shapes import shapes_of, share_symbols, spec_of
 from jkeras.core.symbolic import Call, has_symbolic, is_symbolic, specs_of
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ class Shell(Face):
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ or "build" in cls.__dict__:
             raise TypeError(_INSTEAD.format(name=cls.__name__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy what the layer holds, and the layers inside; what is known of shapes, and the arguments, are shared."""
+        share_symbols(memo)
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        for name, value in self.__dict__.items():
+            other.__dict__[name] = value if name in ("config", "defaults", "specs") else copy.deepcopy(value, memo)
+        return other
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""

@@ -17,7 +17,7 @@ from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.operation import Operation
-from jkeras.core.shapes import shape_of, spec_of
+from jkeras.core.shapes import shape_of, share_symbols, spec_of
 from jkeras.core.symbolic import has_symbolic
 from jkeras.models.face import ModelFace
 from jkeras.models.training import TrainingMethods
@@ -69,6 +69,7 @@ class Model(ModelFace, TrainingMethods):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy the model with its weights and its training state; compiled programs are made anew."""
+        share_symbols(memo)
         other = type(self).__new__(type(self))
         memo[id(self)] = other
         left = {"_engine": None, "_predicting": None, "_jitted": (None, None)}
