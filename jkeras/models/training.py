@@ -13,8 +13,9 @@ from jkeras.core.context import is_traced
 from jkeras.core.errors import DataError
 from jkeras.models.compiled import Compiled
 from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, unpack, with_class_weight
-from jkeras.training.engine import Engine, shielded
+from jkeras.training.engine import Engine
 from jkeras.training.fit import host, run_epochs, run_predictions, run_tests
+from jkeras.training.interrupts import guarded, shielded
 from jkeras.training.progress import Display, display
 from jkeras.training.source import Arrays, Peeked, Stream, single
 from jkeras.training.step import Batch
@@ -199,7 +200,7 @@ class TrainingMethods(Compiled):
         segment = single(engine, batch, "train", engine.trainer.mixes_examples(True))
         carry = (self.train_state(), engine.empty())
         (state, _), logs = jax.block_until_ready(engine.train(segment, carry)(carry, 0, 1))
-        with shielded():
+        with guarded(), shielded():
             self.carry_on(state)
         return self._returned(host(logs), return_dict)
 

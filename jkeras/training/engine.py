@@ -7,10 +7,7 @@ every stretch of every epoch, and how the steps are divided into dispatches chan
 from __future__ import annotations
 
 import collections
-import contextlib
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
@@ -357,34 +354,6 @@ class Pace:
     def note(self, steps: int, seconds: float) -> None:
         """Learn from how long a dispatch took; the first one of a program says little, the next ones correct it."""
         self._per_step = seconds / steps
-
-
-@contextlib.contextmanager
-def shielded() -> Iterator[None]:
-    """Hold back Ctrl-C until the block is done, so that a step and the taking of its result are never torn apart.
-
-    A second Ctrl-C is not held back.
-    """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield
-        return
-    pending: list[int] = []
-
-    def hold(number: int, frame: Any) -> None:
-        if pending:
-            raise KeyboardInterrupt
-        pending.append(number)
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if pending:
-        raise KeyboardInterrupt
 
 
 def bucket(n: int, batch_size: int) -> int:

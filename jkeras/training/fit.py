@@ -15,7 +15,8 @@ from jkeras.core.describe import mixing
 from jkeras.core.nest import map_nest
 from jkeras.core.store import owned
 from jkeras.training.data import check_inputs, count, is_stream, unpack
-from jkeras.training.engine import Engine, Pace, bucket, fill_up, shielded, signature
+from jkeras.training.engine import Engine, Pace, bucket, fill_up, signature
+from jkeras.training.interrupts import guarded, shielded
 from jkeras.training.progress import Display
 
 
@@ -99,7 +100,7 @@ def run_epochs(
     pace, logs = Pace(callbacks.wants_batches("train")), {}
     place = [epochs.start, 0]
     try:
-        with placed("fit", lambda: f"epoch {place[0] + 1}, batch {place[1]}"):
+        with guarded(), placed("fit", lambda: f"epoch {place[0] + 1}, batch {place[1]}"):
             callbacks.call("on_train_begin")
             for epoch in epochs:
                 place[:] = epoch, 0
