@@ -90,7 +90,7 @@ class Sequential(Model):
             self._named[self._chain[-1].given_name] = self._chain[-1]
         if self._whole is not None:
             self._trainable = self._whole.trainable
-        self._whole, self._engines, self._inputs, self._outputs = None, {}, None, None
+        self._whole, self._inputs, self._outputs = None, None, None
 
     @property
     def _layer(self) -> Layer | None:
@@ -117,6 +117,7 @@ class Sequential(Model):
             raise ValueError(f"Sequential {self.name!r} has no layer to remove.")
         last = self._chain[-1]
         self._rewired(self._chain[:-1], self._tensors[: len(self._tensors) - 1] if self._tensors else [])
+        self._forget_optimizer()  # another layer may come to bear the same name
         return last
 
     @property
