@@ -10,6 +10,8 @@ import gc
 import numpy as np
 import pytest
 
+collect_ignore_glob = ["tests/scripts/*"]  # which tests/test_scripts.py runs; there are no examples in docstrings in them
+
 gc.set_threshold(100_000, 50, 1000)  # traces are made of millions of objects, which are looked through at every collection
 
 
