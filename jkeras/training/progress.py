@@ -106,7 +106,7 @@ class Bar(Lines):
         )
         self._live = Progress(*columns, console=self._console, transient=True)
         title = self._prefix.rstrip(" -") or "Running"
-        self._task = self._live.add_task(title, total=steps, logs="compiling or starting ...")
+        self._task = self._live.add_task(title, total=steps, logs="")
         self._live.start()
 
     def update(self, step: int, logs: Mapping[str, Any]) -> None:
