@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jkeras.core.errors import noted
 from jkeras.core.nest import flatten
 
 
@@ -183,11 +184,8 @@ class CallbackList:
         """Call a hook of each with the same logs; an error notes whose it was, and where."""
         logs = {} if logs is None else logs
         for callback in self.callbacks:
-            try:
+            with noted(lambda c=callback: f"In {type(c).__name__}.{hook}({', '.join(map(str, place))})."):
                 getattr(callback, hook)(*place, logs)
-            except Exception as error:
-                error.add_note(f"In {type(callback).__name__}.{hook}({', '.join(map(str, place))}).")
-                raise
 
 
 def _overrides(callback: Any, hook: str) -> bool:

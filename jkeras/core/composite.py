@@ -19,6 +19,7 @@ from jkeras.core.layer import Definition, Layer, run, shared_in, spread
 from jkeras.core.masks import Masked, checked_mixing, is_masked, strongest, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import forget, spec_of
+from jkeras.core.shell import layer_of
 
 
 class Plan(NamedTuple):
@@ -291,7 +292,7 @@ def clone(layer: Any, **changes: Any) -> Layer:
 
 def _cloned(value: Any, known: dict[int, Layer], changes: Mapping[str, Any]) -> Any:
     """Clone a layer; one that is met twice among its arguments has one clone."""
-    value = value if isinstance(value, Layer) else getattr(value, "layer", value)  # a model shows the layer that it is
+    value = layer_of(value)
     if not isinstance(value, Layer):
         return map_nest(lambda leaf: _cloned(leaf, known, {}), value) if isinstance(value, (list, tuple, dict)) else value
     if value.definition.program is not None:

@@ -12,6 +12,7 @@ from jkeras.core.arguments import bind, checked_bool, checked_shape
 from jkeras.core.face import COMPUTE_DTYPES
 from jkeras.core.layer import Definition, Layer
 from jkeras.core.shapes import spec
+from jkeras.core.shell import layer_of
 from jkeras.core.symbolic import Call, SymbolicTensor
 
 CONSTRUCTORS: dict[str, type[Layer]] = {}  # the library's, closed to users
@@ -160,10 +161,8 @@ def as_layer(candidate: Any, where: str) -> Layer:
       candidate: a ``Layer``, a ``Model``, or a pair as :func:`jkeras.core.adapters.from_pair` takes it.
       where: what asks for it, for the message.
     """
-    if isinstance(candidate, Layer):
-        return candidate
-    if isinstance(getattr(candidate, "layer", None), Layer):
-        return candidate.layer
+    if isinstance(layer_of(candidate), Layer):
+        return layer_of(candidate)
     if isinstance(candidate, tuple) and len(candidate) == 2 and all(map(callable, candidate)):
         from_pair: Any = CONSTRUCTORS["Pair"]
         return from_pair(*candidate)

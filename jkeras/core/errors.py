@@ -11,7 +11,8 @@ All are ``ValueError`` s, so code written for Keras catches them as before.
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 class ShapeError(ValueError):
@@ -31,8 +32,11 @@ class DataError(ValueError):
 
 
 @contextlib.contextmanager
-def noted(place: str) -> Iterator[None]:
-    """Note on an error in whose code it arose; its type, message and traceback stay as they are.
+def noted(place: str | Callable[[], str]) -> Iterator[None]:
+    """Note on an error where it arose; its type, message and traceback stay as they are.
+
+    Args:
+      place: the note, or a function that is asked for it when there is an error.
 
     Example:
       >>> with noted("In loss 'mine'."):
@@ -41,8 +45,23 @@ def noted(place: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(place)
+        error.add_note(place if isinstance(place, str) else place())
         raise
+
+
+class Answering:
+    """An object that says in words which attribute it has not."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Ask :meth:`_unknown`; Python comes here for what is not found, and for properties that raised an AttributeError."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = getattr(type(self), name, None)
+        return found.__get__(self) if isinstance(found, property) else self._unknown(name)  # a property says its own words again
+
+    def _unknown(self, name: str) -> Any:
+        """Return what is meant by a name that is no attribute of the class, or raise an AttributeError."""
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
-
 from jkeras.core import store
 from jkeras.core.describe import outputs
-from jkeras.core.errors import nearest
+from jkeras.core.errors import Answering, nearest
 from jkeras.core.nest import map_nest
 from jkeras.core.shapes import shape_of, spec
 from jkeras.core.spellings import METHODS, older
@@ -24,25 +22,14 @@ VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
 COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
-class Face:
-    """Attributes of a layer as Keras names them."""
+class Common(Answering):
+    """What a layer and a model show alike: groups of their weights, dtypes, shapes."""
 
-    # what Layer and Shell supply
-    kind: str
-    config: Mapping[str, Any]
-    given_dtype: str | None
-    definition: Definition
-    store: store.Store
-    label: str
+    # what Layer or Model supplies
     name: str
     trainable: bool
-
-    # -- weights ------------------------------------------------------------------------------------------------------
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All its weights, in Keras's order; none before it knows its input shape."""
-        return variables_of(self)  # type: ignore[arg-type]
+    weights: list[Variable]
+    given_dtype: str | None
 
     @property
     def variables(self) -> list[Variable]:
@@ -51,7 +38,7 @@ class Face:
 
     @property
     def trainable_weights(self) -> list[Variable]:
-        """The weights that learn; none where ``trainable`` is False."""
+        """The weights that learn once a model is compiled; none where ``trainable`` is False."""
         return [weight for weight in self.weights if weight.trainable] if self.trainable else []
 
     @property
@@ -69,13 +56,79 @@ class Face:
         """The same as :attr:`non_trainable_weights`."""
         return self.non_trainable_weights
 
-    def __getattr__(self, name: str) -> Any:
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties of its weights' regularizers, computed now."""
+        found = [(weight, weight.owner.config.get(f"{weight.name}_regularizer")) for weight in self.trainable_weights]
+        return [TABLES["regularizer"](penalty)(weight.value) for weight, penalty in found if penalty is not None]
+
+    def get_weights(self) -> list[Any]:
+        """Return copies of all arrays as NumPy arrays, in Keras's order; none before it knows its input shape."""
+        return [weight.numpy() for weight in self.weights]
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of its weights."""
+        return VARIABLE_DTYPES.get(self.dtype_policy, self.dtype_policy)
+
+    @property
+    def dtype(self) -> str:
+        """The same as :attr:`variable_dtype`."""
+        return self.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype in which it computes, outside of a model or trainer with a policy of its own."""
+        return COMPUTE_DTYPES.get(self.dtype_policy, self.dtype_policy)
+
+    @property
+    def dtype_policy(self) -> str:
+        """The dtype or mixed-precision policy that it was given, ``"float32"`` by default."""
+        return self.given_dtype or "float32"
+
+    @property
+    def supports_masking(self) -> bool:
+        """True: masks are passed on, made or ended by the rules of jkeras everywhere."""
+        return True
+
+    @property
+    def path(self) -> str:
+        """Its name."""
+        return self.name
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """Return shapes and dtypes of what it makes of inputs like these, as ``jax.ShapeDtypeStruct``."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shapes of what it makes of inputs of these shapes, batch axis included.
+
+        Example:
+          >>> Dense(3).compute_output_shape((None, 8))
+          (None, 3)
+        """
+        return map_nest(shape_of, self.compute_output_spec(specs_of_shapes(input_shape)))
+
+
+class Face(Common):
+    """Attributes of a layer as Keras names them."""
+
+    # what Layer and Shell supply
+    kind: str
+    config: Mapping[str, Any]
+    definition: Definition
+    store: store.Store
+    label: str
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All its weights, in Keras's order; none before it knows its input shape."""
+        return variables_of(self)  # type: ignore[arg-type]
+
+    def _unknown(self, name: str) -> Any:
         """Find a weight by its name (``kernel``) or an argument of the constructor (``units``)."""
-        if name.startswith("_") or "config" not in self.__dict__:
+        if "config" not in self.__dict__:  # while it is being copied
             raise AttributeError(name)
-        found = getattr(type(self), name, None)
-        if isinstance(found, property):  # which has raised an AttributeError of its own: say that again
-            return found.__get__(self)
         known = self.store.specs or ({}, {})
         for part in (0, 1):
             if hasattr(known[part].get(name), "shape"):
@@ -93,8 +146,6 @@ class Face:
     def __dir__(self) -> list[str]:
         known = self.store.specs or ({}, {})
         return sorted({*super().__dir__(), *self.config, *known[0], *known[1]})
-
-    # -- shapes and dtypes --------------------------------------------------------------------------------------------
 
     @property
     def built(self) -> bool:
@@ -115,64 +166,14 @@ class Face:
         """The shapes that its first call returned."""
         return map_nest(shape_of, self._first_call().outputs)  # type: ignore[attr-defined]
 
-    def compute_output_spec(self, inputs: Any, **arguments: Any) -> Any:
-        """Return shapes and dtypes of what it makes of inputs like these, as ``jax.ShapeDtypeStruct``."""
-        return outputs(self, map_nest(lambda leaf: spec(shape_of(leaf), leaf.dtype), inputs), arguments)  # type: ignore[arg-type]
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of what it makes of an input of this shape, batch axis included.
-
-        Example:
-          >>> Dense(3).compute_output_shape((None, 8))
-          (None, 3)
-        """
-        return map_nest(shape_of, outputs(self, specs_of_shapes(input_shape)))  # type: ignore[arg-type]
-
-    @property
-    def variable_dtype(self) -> str:
-        """The dtype of its weights."""
-        return VARIABLE_DTYPES.get(self.given_dtype or "", self.given_dtype or "float32")
-
-    @property
-    def dtype(self) -> str:
-        """The same as :attr:`variable_dtype`."""
-        return self.variable_dtype
-
-    @property
-    def compute_dtype(self) -> str:
-        """The dtype in which it computes, outside of a model or trainer with a policy of its own."""
-        return COMPUTE_DTYPES.get(self.given_dtype or "", self.given_dtype or "float32")
-
-    @property
-    def dtype_policy(self) -> str:
-        """The dtype or mixed-precision policy that it was given, ``"float32"`` by default."""
-        return self.given_dtype or "float32"
-
     @property
     def input_spec(self) -> Any:
         """Shapes and dtypes that it was first called on, as ``jax.ShapeDtypeStruct``; None before."""
         return None if self.store.call is None else specs_of(self.store.call.inputs)
 
-    @property
-    def supports_masking(self) -> bool:
-        """True: every layer takes masks, and passes on, makes or ends them by the rules of jkeras."""
-        return True
-
-    @property
-    def path(self) -> str:
-        """Its name."""
-        return self.name
-
-    @property
-    def losses(self) -> list[Any]:
-        """The penalties of its weights' regularizers, computed now."""
-        found = []
-        for weight in self.trainable_weights:
-            layer = weight._layer
-            penalty = layer.config.get(f"{weight.name}_regularizer")
-            if penalty is not None:
-                found.append(TABLES["regularizer"](penalty)(jnp.asarray(weight.value)))
-        return found
+    def compute_output_spec(self, inputs: Any, **arguments: Any) -> Any:
+        """Return shapes and dtypes of what it makes of inputs like these, as ``jax.ShapeDtypeStruct``."""
+        return outputs(self, map_nest(lambda leaf: spec(shape_of(leaf), leaf.dtype), inputs), arguments)  # type: ignore[arg-type]
 
     @property
     def metrics(self) -> list[Any]:

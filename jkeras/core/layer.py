@@ -26,7 +26,7 @@ from jkeras.core.describe import shared_answers
 from jkeras.core.masks import Masked, checked_mixing, join, part, unmask
 from jkeras.core.nest import flatten, get_in, map_nest, set_in
 from jkeras.core.shapes import PENALTY, is_float, shapes_of, spec_of
-from jkeras.core.shell import Shell
+from jkeras.core.shell import Shell, layer_of
 from jkeras.core.store import Store
 
 Params = dict[str, Any]
@@ -84,7 +84,7 @@ class Definition:
     stem: str | None = None
 
     def __post_init__(self) -> None:
-        inside = {name: c if isinstance(c, Layer) else getattr(c, "layer", c) for name, c in self.children.items()}
+        inside = {name: layer_of(child) for name, child in self.children.items()}
         for name, child in inside.items():
             if not isinstance(child, Layer):
                 raise TypeError(f"children are layers by name, but {name!r} is {child!r}, a {type(child).__name__}.")

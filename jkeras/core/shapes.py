@@ -7,8 +7,9 @@ them when it runs. After each layer the computed sizes are forgotten (:func:`for
 convolutions take minutes.
 """
 
+import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -104,9 +105,17 @@ def as_column(array: Any, wanted: Any) -> Any:
     return array[..., 0] if array.ndim == len(wanted.shape) + 1 and array.shape[-1] == 1 else array
 
 
-def share_symbols(memo: dict[int, Any]) -> None:
-    """Let ``copy.deepcopy`` keep the symbols of unknown sizes and their scope, of which there is one for the whole process."""
+def deep_copy(thing: Any, memo: dict[int, Any], instead: Mapping[str, Any]) -> Any:
+    """Copy an object for ``copy.deepcopy``, some of its attributes replaced.
+
+    The symbols of unknown sizes and their scope, of which there is one for the whole process, are shared.
+    """
     memo |= {id(shared): shared for shared in (_SCOPE, *_SYMBOLS)}
+    other = object.__new__(type(thing))
+    memo[id(thing)] = other
+    for name, value in thing.__dict__.items():
+        other.__dict__[name] = instead[name] if name in instead else copy.deepcopy(value, memo)
+    return other
 
 
 def need_known(name: str, shape: Any) -> None:

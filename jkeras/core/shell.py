@@ -5,13 +5,11 @@ What is here reads and writes the store; :class:`~jkeras.core.layer.Layer` adds 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jkeras.core import store
 from jkeras.core.arguments import checked_bool
@@ -21,7 +19,7 @@ from jkeras.core.errors import GraphError, ShapeError, nearest
 from jkeras.core.face import Face
 from jkeras.core.masks import is_masked, part, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest
-from jkeras.core.shapes import shapes_of, share_symbols, spec_of
+from jkeras.core.shapes import deep_copy, shapes_of, spec_of
 from jkeras.core.symbolic import Call, has_symbolic, is_symbolic, specs_of
 
 if TYPE_CHECKING:
@@ -41,6 +39,11 @@ _INSTEAD = """{name} cannot be a class with build and call: a layer is a pair of
         def apply(params, state, x, ctx):
             return x @ params["kernel"], state
         return init, apply"""
+
+
+def layer_of(candidate: Any) -> Any:
+    """Return the layer that a model is, and anything else as it is."""
+    return candidate if isinstance(candidate, Shell) else getattr(candidate, "layer", candidate)
 
 
 class Shell(Face):
@@ -63,12 +66,7 @@ class Shell(Face):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy what the layer holds, and the layers inside; what is known of shapes, and the arguments, are shared."""
-        share_symbols(memo)
-        other = type(self).__new__(type(self))
-        memo[id(self)] = other
-        for name, value in self.__dict__.items():
-            other.__dict__[name] = value if name in ("config", "defaults", "specs") else copy.deepcopy(value, memo)
-        return other
+        return deep_copy(self, memo, {name: self.__dict__[name] for name in ("config", "defaults", "specs")})
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""
@@ -167,10 +165,6 @@ class Shell(Face):
         if self.store.call is None:
             raise AttributeError(f"{self.label} has never been called on a symbolic tensor, so it has no input or output.")
         return self.store.call
-
-    def get_weights(self) -> list[Any]:
-        """Return copies of its arrays as NumPy arrays, in Keras's order."""
-        return [np.array(array) for array in store.arrays(self)] if self.built else []  # type: ignore[arg-type]
 
     def set_weights(self, weights: Any) -> None:
         """Replace its arrays by arrays of the same shapes, in Keras's order."""

@@ -83,7 +83,11 @@ def _shapes(trees: Any) -> Any:
 
 def is_known(layer: Layer) -> bool:
     """Whether the input shapes of a layer and of all inside it are known, and so which arrays they have."""
-    return all(node.store.specs is not None or node.definition.program is not None for _, node in layer.nodes)
+    return not _unbuilt(layer)
+
+
+def _unbuilt(layer: Layer) -> list[Layer]:
+    return [node for _, node in layer.nodes if node.store.specs is None and node.definition.program is None]
 
 
 # -- arrays -----------------------------------------------------------------------------------------------------------
@@ -120,20 +124,23 @@ def write(layer: Layer, params: dict, state: dict) -> None:
 
 def holds(layer: Layer, params: dict, state: dict) -> bool:
     """Whether a layer holds the very arrays of these trees."""
-    for path, node in layer.nodes:
-        for held, tree in ((node.store.params, params), (node.store.state, state)):
-            own = node.own(get_in(tree, path))
-            if held is not own and any(a is not b for a, b in zip(jax.tree.leaves(held), jax.tree.leaves(own), strict=True)):
-                return False
-    return True
+    return all(
+        _same(held, node.own(get_in(tree, path)))
+        for path, node in layer.nodes
+        for held, tree in ((node.store.params, params), (node.store.state, state))
+    )
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two trees of one structure hold the very same arrays."""
+    return a is b or all(x is y for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
 def write_state(layer: Layer, given: dict, state: dict) -> None:
     """Make a layer remember what a pass without training left, wherever it still holds what the pass was given."""
     for path, node in layer.nodes:
         before, after = node.own(get_in(given, path)), node.own(get_in(state, path))
-        held = node.store.state or {}
-        if before and all(a is b for a, b in zip(jax.tree.leaves(held), jax.tree.leaves(before), strict=True)):
+        if before and _same(node.store.state or {}, before):
             node.store.state = after
 
 
@@ -186,7 +193,7 @@ def slots(layer: Layer) -> list[tuple[Layer, int, tuple[str, ...], Any]]:
     Raises:
       ValueError: when the input shape of a layer inside is not known yet.
     """
-    unbuilt = [node for _, node in layer.nodes if node.store.specs is None and node.definition.program is None]
+    unbuilt = _unbuilt(layer)
     if unbuilt:
         raise ValueError(f"{unbuilt[0].label} has no weights yet, because it was never called: its input shape is unknown.")
     found = []
@@ -218,14 +225,6 @@ def _filled(layer: Layer) -> Layer:
             around, x_spec = node.store.origin
             fill(around, next_seed(), x_spec)
     return layer
-
-
-def arrays(layer: Layer) -> list[jax.Array]:
-    """List a layer's arrays in Keras's order, making them first where it holds none yet."""
-    places, trees = slots(layer), {}
-    for _, node in _filled(layer).nodes:
-        trees[id(node)] = [dict(_paths(tree or {})) for tree in (node.store.params, node.store.state)]
-    return [trees[id(node)][part][path] for node, part, path, _ in places]
 
 
 def array_at(layer: Layer, part: int, place: Path) -> jax.Array:

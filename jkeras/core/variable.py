@@ -23,6 +23,7 @@ class Variable:
     ``jax.tree.map`` take the array, and give arrays back.
 
     Attributes:
+      owner: the layer whose weight it is.
       name: ``"kernel"``.
       path: ``"dense/kernel"``: the layer's name, and the weight's.
       shape: its sizes.
@@ -40,7 +41,7 @@ class Variable:
     """
 
     def __init__(self, layer: Layer, part: int, place: tuple[str, ...], spec: Any):
-        self._layer, self._part, self._place = layer, part, place
+        self.owner, self._part, self._place = layer, part, place
         self.name = place[-1] if place else ("params", "state")[part]
         self.shape: tuple[int, ...] = tuple(spec.shape)
         self.dtype = np.dtype(spec.dtype)
@@ -48,17 +49,17 @@ class Variable:
     @property
     def path(self) -> str:
         """The layer's name and the weight's, joined by ``/``."""
-        return "/".join((self._layer.name, *self._place))
+        return "/".join((self.owner.name, *self._place))
 
     @property
     def trainable(self) -> bool:
         """Whether it learns: a parameter of a layer whose ``trainable`` is True."""
-        return self._part == 0 and self._layer.trainable
+        return self._part == 0 and self.owner.trainable
 
     @property
     def value(self) -> jax.Array:
         """The JAX array that the layer holds now."""
-        return store.array_at(self._layer, self._part, self._place)
+        return store.array_at(self.owner, self._part, self._place)
 
     @property
     def ndim(self) -> int:
@@ -84,7 +85,7 @@ class Variable:
             value = value.value
         if tuple(np.shape(value)) != self.shape:
             raise ValueError(f"Weight {self.path!r} has shape {self.shape}, but got an array of shape {np.shape(value)}.")
-        store.set_array_at(self._layer, self._part, self._place, store.owned(value, self.dtype))
+        store.set_array_at(self.owner, self._part, self._place, store.owned(value, self.dtype))
         return self
 
     def assign_add(self, value: Any) -> Variable:
@@ -120,7 +121,7 @@ class Variable:
         return bool(self.value)
 
     def __hash__(self) -> int:
-        return hash((id(self._layer), self._part, self._place))
+        return hash((id(self.owner), self._part, self._place))
 
     def __repr__(self) -> str:
         numbers = np.array2string(np.asarray(self), threshold=20, precision=4).replace("\n", "")

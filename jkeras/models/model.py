@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +16,7 @@ from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.operation import Operation
-from jkeras.core.shapes import shape_of, share_symbols, spec_of
+from jkeras.core.shapes import deep_copy, shape_of, spec_of
 from jkeras.core.symbolic import has_symbolic
 from jkeras.models.face import ModelFace
 from jkeras.models.training import TrainingMethods
@@ -69,12 +68,7 @@ class Model(ModelFace, TrainingMethods):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy the model with its weights and its training state; compiled programs are made anew."""
-        share_symbols(memo)
-        other = type(self).__new__(type(self))
-        memo[id(self)] = other
-        left = {"_engine": None, "_predicting": None, "_jitted": (None, None)}
-        for name, value in self.__dict__.items():
-            setattr(other, name, left[name] if name in left else copy.deepcopy(value, memo))
+        other = deep_copy(self, memo, {"_engine": None, "_predicting": None, "_jitted": (None, None)})
         if other.optimizer is not None:
             other.optimizer.owner = weakref.ref(other)
         return other
@@ -224,10 +218,6 @@ class Model(ModelFace, TrainingMethods):
         pair[part] = jax.tree.map(lambda a, b: store.owned(b, a.dtype), pair[part], tree)
         store.write(self.layer, *pair)
 
-    def get_weights(self) -> list[Any]:
-        """Return copies of all arrays as NumPy arrays, in Keras's order."""
-        return [weight.numpy() for weight in self.weights]
-
     def set_weights(self, weights: Any) -> None:
         """Replace all arrays, in Keras's order; shapes are checked before anything changes."""
         self._fill()
@@ -270,8 +260,8 @@ class Model(ModelFace, TrainingMethods):
             if not -len(self.layers) <= index < len(self.layers):
                 raise ValueError(f"There is no layer {index}: model {self.name!r} has {len(self.layers)} layers.")
             return self.layers[index]
-        shown = self.layers
-        known = {n: layer for n, layer in self.program.layers.items() if any(outward(layer) is one for one in shown)}
+        shown = {id(layer) for layer in self.layers}
+        known = {n: layer for n, layer in self.program.layers.items() if id(outward(layer)) in shown}
         if name not in known:
             raise UnknownNameError(
                 f"There is no layer {name!r} in model {self.name!r}.{nearest(name, known)} It has {', '.join(known)}."

@@ -12,6 +12,7 @@ from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, made_again
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Layer
 from jkeras.core.named import Named, makers
+from jkeras.core.shell import layer_of
 
 
 def to_json(layer: Any) -> str:
@@ -28,7 +29,7 @@ def to_json(layer: Any) -> str:
 
 
 def _written(value: Any, where: str, seen: list[Any]) -> Any:
-    value = value if isinstance(value, Layer) else getattr(value, "layer", value)  # a model shows the layer that it is
+    value = layer_of(value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
