@@ -110,6 +110,10 @@ class History(Callback):
         self.seed: int | None = None
         self.params = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle what was recorded, without the model, which puts itself back where it is copied too."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin to count epochs; what an earlier ``fit`` recorded stays, where the same object is given again, as in Keras."""
         self.epoch = []

@@ -7,6 +7,7 @@ batches of any sizes. Its mean is over examples: of each example's mean over its
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -81,12 +82,13 @@ def Mean(name: str = "mean") -> Metric:
 
 def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) -> Metric:
     """Make the mean of a function ``(y_true, y_pred) -> (batch, ...)`` over examples."""
-
-    def update(total: Total, targets: Any, outputs: Any, weights: Any = None) -> Total:
-        return add_to(total, fn(*losses.aligned(jnp.asarray(targets), losses.widen(jnp.asarray(outputs)))), weights)
-
-    known = getattr(fn, "__module__", "") in (__name__, losses.__name__)
+    known = getattr(getattr(fn, "func", fn), "__module__", "") in (__name__, losses.__name__)
+    update = functools.partial(_add_values, fn)  # no closure, so that a metric can be pickled
     return Metric(name or getattr(fn, "__name__", type(fn).__name__), _empty, update, _mean, per_example=known)
+
+
+def _add_values(fn: Callable[[Any, Any], Any], total: Total, targets: Any, outputs: Any, weights: Any = None) -> Total:
+    return add_to(total, fn(*losses.aligned(jnp.asarray(targets), losses.widen(jnp.asarray(outputs)))), weights)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
@@ -128,7 +130,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
 
 def BinaryAccuracy(name: str = "binary_accuracy", threshold: float = 0.5) -> Metric:
     """Make the fraction of outputs on the right side of ``threshold``."""
-    return MeanMetricWrapper(lambda y, p: binary_accuracy(y, p, threshold), name)
+    return MeanMetricWrapper(functools.partial(binary_accuracy, threshold=threshold), name)
 
 
 def CategoricalAccuracy(name: str = "categorical_accuracy") -> Metric:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import describe
-from jkeras.core.constructors import as_layer, made_again
+from jkeras.core.constructors import as_layer, common_of, made_again
 from jkeras.core.context import Context, fold_in_name
 from jkeras.core.describe import has_arrays, hashable, hollow, kept, known_variables
 from jkeras.core.errors import ShapeError, UnknownNameError, nearest
@@ -299,7 +299,5 @@ def _cloned(value: Any, known: dict[int, Layer], changes: Mapping[str, Any]) -> 
         raise TypeError(f"clone makes a layer like another from its arguments, which {value!r}, a model, has none of.")
     if id(value) not in known:
         again = {name: _cloned(argument, known, {}) for name, argument in value.config.items()}
-        common = {"name": value.given_name, "dtype": value.given_dtype, "input_shape": value.input_shape_given}
-        common = {name: given for name, given in common.items() if given is not None} | {"trainable": value.trainable}
-        known[id(value)] = made_again(type(value), {**again, **common, **changes})
+        known[id(value)] = made_again(type(value), {**again, **common_of(value), "trainable": value.trainable, **changes})
     return known[id(value)]

@@ -66,8 +66,8 @@ def layer(constructor: Callable[..., Any]) -> type[Layer]:
     return made
 
 
-def made_again(constructor: Any, config: dict[str, Any]) -> Layer:
-    """Call a constructor with the arguments that a layer's config holds, those of ``*args`` and ``**kwargs`` included."""
+def made_again(constructor: Any, config: dict[str, Any]) -> Any:
+    """Call a constructor with the arguments that a config holds, those of ``*args`` and ``**kwargs`` included."""
     kinds = {name: given.kind for name, given in inspect.signature(constructor).parameters.items()}
     starred = next((name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL), None)
     before = list(kinds)[: list(kinds).index(starred)] if starred else []
@@ -75,6 +75,12 @@ def made_again(constructor: Any, config: dict[str, Any]) -> Layer:
     positional = [config.pop(name) for name in before if name in config] + list(config.pop(starred, ()) if starred else ())
     named = [config.pop(name) for name, kind in kinds.items() if kind is inspect.Parameter.VAR_KEYWORD and name in config]
     return constructor(*positional, **config, **(named[0] if named else {}))
+
+
+def common_of(layer: Layer) -> dict[str, Any]:
+    """Return what a layer was told that every constructor takes, ``trainable`` aside."""
+    common = {"name": layer.given_name, "dtype": layer.given_dtype, "input_shape": layer.input_shape_given}
+    return {name: given for name, given in common.items() if given is not None}
 
 
 def _pair(returned: Any) -> Definition:

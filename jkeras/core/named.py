@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jkeras.core.arguments import bind
+from jkeras.core.constructors import made_again
 from jkeras.core.describe import hashable
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.face import TABLES
@@ -31,6 +32,10 @@ class Named:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         return self.function(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        """Pickle the call that made it: closures have no names."""
+        return made_again, (makers[self.kind], dict(self.config))
 
     @property
     def is_plain(self) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from jkeras.core.constructors import Input
 from jkeras.core.errors import GraphError
 from jkeras.core.layer import Layer
 from jkeras.core.nest import flatten
-from jkeras.core.symbolic import Call, SymbolicTensor, is_symbolic
+from jkeras.core.symbolic import Call, SymbolicTensor, inputs_of, parents_first
 
 
 class Order:
@@ -56,32 +55,17 @@ class Order:
         return call.layer.kind == "InputLayer" and not flatten(call.inputs)
 
     def _parents(self, call: Call) -> list[SymbolicTensor]:
-        given = [*flatten(call.inputs), *(leaf for value in call.arguments.values() for leaf in flatten(value))]
-        return [leaf for leaf in given if is_symbolic(leaf) and (not self.is_source(leaf) or self._starts(leaf.call))]
+        return [leaf for leaf in inputs_of(call) if not self.is_source(leaf) or self._starts(leaf.call)]
 
     def _walk(self, outputs: list[SymbolicTensor], found: dict[int, int]) -> list[Call]:
         """List the calls behind the outputs, parents first."""
-        finished: list[Call] = []
-        done: set[int] = set()
-        for output in outputs:
-            if self.is_source(output) and not self._starts(output.call):
-                continue
-            stack: list[tuple[Call, Any]] = [(output.call, None)]
-            while stack:
-                call, parents = stack.pop()
-                if id(call) in done:
-                    continue
-                if parents is None:
-                    found.setdefault(id(call.layer), len(found))
-                    self._check_source(call)
-                    parents = iter(self._parents(call))
-                waiting = next((parent for parent in parents if id(parent.call) not in done), None)
-                if waiting is None:
-                    done.add(id(call))
-                    finished.append(call)
-                else:
-                    stack += [(call, parents), (waiting.call, None)]
-        return finished
+
+        def meet(call: Call) -> None:
+            found.setdefault(id(call.layer), len(found))
+            self._check_source(call)
+
+        begin = [output.call for output in outputs if not self.is_source(output) or self._starts(output.call)]
+        return parents_first(begin, self._parents, meet)
 
     def _check_source(self, call: Call) -> None:
         if self._starts(call) and (id(call), 0) not in self._sources:

@@ -8,6 +8,7 @@ convolutions take minutes.
 """
 
 import copy
+import copyreg
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +25,20 @@ _SCOPE = export.SymbolicScope([f"d{i} >= 2" for i in range(_MAX_NDIM)])
 _SYMBOLS = export.symbolic_shape(", ".join(f"d{i}" for i in range(_MAX_NDIM)), scope=_SCOPE)
 
 Shape = tuple[int | None, ...]
+
+
+def symbol(axis: int) -> Any:
+    """Return the unknown size of an axis."""
+    return _SYMBOLS[axis]
+
+
+def _reduced(size: Any) -> Any:
+    """Write a symbol of this scope as its axis; symbols of others as they would be without us."""
+    axis = next((axis for axis, known in enumerate(_SYMBOLS) if known is size), None)
+    return size.__reduce_ex__(4) if axis is None else (symbol, (axis,))
+
+
+copyreg.pickle(type(_SYMBOLS[0]), _reduced)  # for copies, too: there is one scope for the whole process
 
 
 def spec(shape: Any, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
@@ -106,11 +121,7 @@ def as_column(array: Any, wanted: Any) -> Any:
 
 
 def deep_copy(thing: Any, memo: dict[int, Any], instead: Mapping[str, Any]) -> Any:
-    """Copy an object for ``copy.deepcopy``, some of its attributes replaced.
-
-    The symbols of unknown sizes and their scope, of which there is one for the whole process, are shared.
-    """
-    memo |= {id(shared): shared for shared in (_SCOPE, *_SYMBOLS)}
+    """Copy an object for ``copy.deepcopy``, some of its attributes replaced."""
     other = object.__new__(type(thing))
     memo[id(thing)] = other
     for name, value in thing.__dict__.items():

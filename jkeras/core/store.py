@@ -218,7 +218,7 @@ def count(layer: Layer) -> int:
     return sum(int(np.prod(spec.shape)) for _, _, _, spec in slots(layer))
 
 
-def _filled(layer: Layer) -> Layer:
+def filled(layer: Layer) -> Layer:
     """Return a layer after giving arrays to the layers inside that hold none yet."""
     for _, node in layer.nodes:
         if node.store.params is None and node.store.origin is not None:
@@ -229,20 +229,20 @@ def _filled(layer: Layer) -> Layer:
 
 def array_at(layer: Layer, part: int, place: Path) -> jax.Array:
     """Return one of a layer's own arrays, by its path in params (0) or state (1), making it first where there is none yet."""
-    own = _filled(layer).store
+    own = filled(layer).store
     return dict(_paths((own.params, own.state)[part] or {}))[place]
 
 
 def set_array_at(layer: Layer, part: int, place: Path, array: jax.Array) -> None:
     """Replace one of a layer's own arrays."""
     name = ("params", "state")[part]
-    own = _filled(layer).store
+    own = filled(layer).store
     setattr(own, name, _replaced(getattr(own, name), {place: array}, ()))
 
 
 def set_weights(layer: Layer, weights: Any) -> None:
     """Replace a layer's arrays, in Keras's order; every shape is checked before anything changes."""
-    places, weights = slots(_filled(layer)), list(weights)
+    places, weights = slots(filled(layer)), list(weights)
     known = [tuple(spec.shape) for *_, spec in places]
     if len(weights) != len(places):
         raise ValueError(f"{layer.label} has {len(places)} weights of shapes {known}, but got {len(weights)} arrays.")

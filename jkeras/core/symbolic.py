@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
@@ -132,3 +132,40 @@ def has_symbolic(tree: Any) -> bool:
 def specs_of(tree: Any) -> Any:
     """Replace symbolic tensors by their specs, and leave the rest."""
     return map_nest(lambda t: t.spec if is_symbolic(t) else t, tree)
+
+
+def inputs_of(call: Call) -> list[SymbolicTensor]:
+    """List the symbolic tensors that a call took, those among its keyword arguments included."""
+    return [leaf for given in (call.inputs, *call.arguments.values()) for leaf in flatten(given) if is_symbolic(leaf)]
+
+
+def parents_first(
+    calls: Iterable[Call],
+    parents: Callable[[Call], list[SymbolicTensor]] = inputs_of,
+    meet: Callable[[Call], None] = lambda call: None,
+) -> list[Call]:
+    """List some calls and all that stand behind them, each once and after its parents; the walk has its own stack.
+
+    Args:
+      calls: where to begin.
+      parents: the tensors behind a call that count.
+      meet: told of each call when it is first found.
+    """
+    finished: list[Call] = []
+    done: set[int] = set()
+    for start in calls:
+        stack: list[tuple[Call, Any]] = [(start, None)]
+        while stack:
+            call, behind = stack.pop()
+            if id(call) in done:
+                continue
+            if behind is None:
+                meet(call)
+                behind = iter(parents(call))
+            waiting = next((parent for parent in behind if id(parent.call) not in done), None)
+            if waiting is None:
+                done.add(id(call))
+                finished.append(call)
+            else:
+                stack += [(call, behind), (waiting.call, None)]
+    return finished

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,14 +15,15 @@ from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.operation import Operation
-from jkeras.core.shapes import deep_copy, shape_of, spec_of
+from jkeras.core.shapes import shape_of, spec_of
 from jkeras.core.symbolic import has_symbolic
+from jkeras.models.copies import Copies
 from jkeras.models.face import ModelFace
 from jkeras.models.training import TrainingMethods
 from jkeras.training.data import check_inputs, count
 
 
-class Model(ModelFace, TrainingMethods):
+class Model(Copies, ModelFace, TrainingMethods):
     """A model of everything between some inputs and some outputs, with Keras's ways of training it.
 
     It is called like a layer; its layers' weights are shared with every other model that contains them. Underneath,
@@ -65,13 +65,6 @@ class Model(ModelFace, TrainingMethods):
                 "on x; what a layer computes is a function under @jkeras.layer or jkeras.composite; a training loop of your own "
                 "is written on model.trainer: state, logs = model.trainer.step(state, (x, y))."
             )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Copy the model with its weights and its training state; compiled programs are made anew."""
-        other = deep_copy(self, memo, {"_engine": None, "_predicting": None, "_jitted": (None, None)})
-        if other.optimizer is not None:
-            other.optimizer.owner = weakref.ref(other)
-        return other
 
     def _setup(self, name: str | None) -> None:
         self._given_name = name

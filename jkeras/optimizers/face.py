@@ -17,7 +17,9 @@ import numpy as np
 import optax
 
 from jkeras.core.arguments import bind
+from jkeras.core.constructors import made_again
 from jkeras.core.errors import nearest
+from jkeras.core.pickling import refuse_nameless
 
 FOREIGN = "GradientTransformation"  # the kind of what was made by Optax
 
@@ -66,6 +68,16 @@ class Optimizer:
         other._record(self.kind, self.config, self.transformation)
         other.given_rate = self.given_rate
         return other
+
+    def __reduce__(self) -> Any:
+        """Pickle the call that made it and the learning rate as it is now; moments belong to the model's training state."""
+        foreign, given, rate = self.kind == FOREIGN, self.given_rate, self.config.get("learning_rate")
+        refuse_nameless(f"Optimizer {self.kind}", {"transformation": self.transformation} if foreign else self.config)
+        if given is None and self.built and rate is not None and not callable(rate):
+            given = float(self.learning_rate)
+        if foreign:
+            return Optimizer, (self.kind, self.config, self.transformation), {"given_rate": given}
+        return made_again, (type(self), self.config), {"given_rate": given}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, the learning rate as it is now."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, made_again
+from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, common_of, made_again
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Layer
 from jkeras.core.named import Named, makers
@@ -42,9 +42,8 @@ def _written(value: Any, where: str, seen: list[Any]) -> Any:
         if any(value is other for other in seen):
             return {"again": next(i for i, other in enumerate(seen) if other is value)}
         seen.append(value)
-        common = {"name": value.given_name, "dtype": value.given_dtype, "input_shape": value.input_shape_given}
         config = {name: _written(given, f"argument {name!r} of {value.title}", seen) for name, given in value.config.items()}
-        config |= {name: _written(given, name, seen) for name, given in common.items() if given is not None}
+        config |= {name: _written(given, name, seen) for name, given in common_of(value).items()}
         own = CONSTRUCTORS.get(value.kind) is not type(value)
         return {"custom" if own else "layer": value.kind, "config": config | ({} if value.trainable else {"trainable": False})}
     if isinstance(value, Named):
