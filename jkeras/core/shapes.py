@@ -38,7 +38,7 @@ def _reduced(size: Any) -> Any:
     return size.__reduce_ex__(4) if axis is None else (symbol, (axis,))
 
 
-copyreg.pickle(type(_SYMBOLS[0]), _reduced)  # for copies, too: there is one scope for the whole process
+copyreg.pickle(type(_SYMBOLS[0]), _reduced)  # a copy by structure would be a symbol of another scope, equal to none here
 
 
 def spec(shape: Any, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
@@ -121,7 +121,11 @@ def as_column(array: Any, wanted: Any) -> Any:
 
 
 def deep_copy(thing: Any, memo: dict[int, Any], instead: Mapping[str, Any]) -> Any:
-    """Copy an object for ``copy.deepcopy``, some of its attributes replaced."""
+    """Copy an object for ``copy.deepcopy``, some of its attributes replaced.
+
+    The symbols of unknown sizes and their scope, of which there is one for the whole process, are shared.
+    """
+    memo |= {id(shared): shared for shared in (_SCOPE, *_SYMBOLS)}
     other = object.__new__(type(thing))
     memo[id(thing)] = other
     for name, value in thing.__dict__.items():
