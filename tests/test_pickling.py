@@ -1,7 +1,9 @@
 import copy
+import functools
 import io
 import pathlib
 import pickle
+import re
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from layer_table import CASES
 
 import jkeras
 from jkeras import Input, Model, Sequential, clone, composite, ops, weight
@@ -233,6 +236,19 @@ def test_layers_of_every_kind_are_pickled(layer, x):
     assert [w.path for w in other.weights] == [w.path for w in layer.weights]
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_row_of_the_table_has_the_same_weights_and_the_same_program(case):
+    model = case.model(jkeras, lengths_known=False)
+    other = again(model)
+    same_arrays(model.get_weights(), other.get_weights())
+    assert [w.path for w in other.weights] == [w.path for w in model.weights]
+    programs = []
+    for each in (model, other):
+        apply = functools.partial(each.layer.apply, training=True, key=jax.random.key(0))
+        programs.append(re.sub(r"0x[0-9a-f]+", "", str(jax.make_jaxpr(apply)(each.params, each.state, case.data()))))
+    assert programs[0] == programs[1]
+
+
 def test_a_layer_that_is_an_argument_stays_the_same_as_elsewhere():
     inner = Dense(3)
     around = TimeDistributed(inner)
@@ -431,7 +447,7 @@ def test_pickle_says_which_function_of_what_has_no_name_and_what_to_do(case):
     make, owner, argument = NAMELESS[case]
     with pytest.raises(pickle.PicklingError) as caught:
         pickle.dumps(make())
-    assert str(caught.value).startswith(f"{owner} cannot be pickled, because no module has {argument}")
+    assert str(caught.value).startswith(f"{owner} cannot be pickled, because no module has a name for {argument}")
     assert "cloudpickle" in str(caught.value)
 
 

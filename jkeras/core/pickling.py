@@ -89,7 +89,8 @@ def _hold(layer: Layer, held: Mapping[str, Any]) -> None:
     own.origin = None if held["x_spec"] is None else (layer, held["x_spec"])
     if own.call is None and held["call"] is not None:
         given, outputs = held["call"]
-        own.call = Call(layer, *_inputs_like(given), outputs)
+        inputs, arguments = _inputs_like(given)
+        own.call = Call(layer, inputs, arguments, outputs)
 
 
 def _inputs_like(specs: Any) -> Any:
@@ -126,9 +127,10 @@ def refuse_nameless(owner: str, given: Mapping[str, Any]) -> None:
                 _Trial(io.BytesIO()).dump(leaf)
             except Exception as error:
                 if _is_plain():
+                    what = repr(leaf) if hasattr(leaf, "__qualname__") else f"a {type(leaf).__name__} ({error})"
                     raise pickle.PicklingError(
-                        f"{owner} cannot be pickled, because no module has its {name}, {leaf!r}, under a name: define it at the "
-                        "top level of a module that can be imported, or use cloudpickle, which also takes lambdas and local "
+                        f"{owner} cannot be pickled, because no module has a name for its {name}, {what}: define functions at "
+                        "the top level of a module that can be imported, or use cloudpickle, which also takes lambdas and local "
                         "functions."
                     ) from error
 
