@@ -1,4 +1,4 @@
-"""What a user of Keras sees and types: Sequential, summary, progress, layers by name, sizes, messages."""
+"""What a user of Keras sees and types: Sequential, summary, layers by name, sizes, messages."""
 
 import re
 
@@ -163,48 +163,6 @@ def test_calling_a_model_on_arrays_runs_it():
     model = _small()
     np.testing.assert_allclose(model(X[:5]), model.predict(X[:5]), rtol=1e-6)
     assert isinstance(model(X[:5]), jax.Array)
-
-
-# -- progress --------------------------------------------------------------------------------------------------------
-
-
-def test_without_a_terminal_each_epoch_is_one_plain_line_with_compile_time_apart(capsys):
-    model = _small()
-    model.fit(X, Y, epochs=2, validation_split=0.25)
-    lines = capsys.readouterr().out.splitlines()
-    numbers = r"\d+\.\d{4}(e-\d\d)?"
-    logs = " - ".join(f"{name}: {numbers}" for name in ("loss", "mae", "val_loss", "val_mae"))
-    assert len(lines) == 2
-    assert re.fullmatch(rf"Epoch 1/2 - 1/1 - \S+ - \S+/step - {logs} - compiled in \S+", lines[0])
-    assert re.fullmatch(rf"Epoch 2/2 - 1/1 - \S+ - \S+/step - {logs}", lines[1])
-    assert "\b" not in "".join(lines)
-
-
-def test_verbose_0_prints_nothing_and_other_numbers_are_refused(capsys):
-    model = _small()
-    model.fit(X, Y, verbose=0)
-    model.evaluate(X, Y, verbose=0)
-    model.predict(X)
-    assert capsys.readouterr().out == ""
-    with pytest.raises(ValueError, match="verbose"):
-        model.fit(X, Y, verbose=3)
-
-
-def test_a_bar_is_drawn_on_a_terminal_and_leaves_a_line_per_epoch(monkeypatch):
-    import io
-    import sys
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "160")
-    _small().fit(X, Y, epochs=2)
-    assert "━" in terminal.getvalue()
-    assert terminal.getvalue().count("/step") == 2
 
 
 # -- the resolver ----------------------------------------------------------------------------------------------------
