@@ -238,6 +238,13 @@ def test_a_line_of_someone_elses_that_is_wiped_by_blanks_is_free_again(terminal)
     assert "bar 3" in states
 
 
+def test_a_summary_is_no_wider_than_the_terminal(terminal):
+    model, _ = _two_outputs()
+    lines, _, _ = terminal(model.summary, 50)
+    assert max(map(len, lines)) == 46
+    assert not any("…" in line for line in lines)
+
+
 def test_ctrl_c_leaves_no_piece_of_a_bar():
     script = """
         import os, time
