@@ -1,8 +1,9 @@
-"""What a user of Keras sees and types: Sequential, summary, progress, layers by name, sizes, messages."""
+"""What a user of Keras sees and types: Sequential, summary, layers by name, sizes, messages."""
 
 import re
 
 import jax
+import keras
 import numpy as np
 import pytest
 
@@ -137,6 +138,69 @@ def test_the_summary_of_a_model_of_unknown_shape_and_of_nested_models():
     assert "└ out (Dense)" in written[1]
 
 
+def _branching(library):
+    x = library.Input((4,), name="x")
+    branches = [library.layers.Dense(8, name=f"branch_{side}")(x) for side in "ab"]
+    joined = library.layers.Concatenate(name="joined")(branches)
+    return library.Model(x, library.layers.Dense(1, name="end")(library.layers.Flatten(name="flat")(joined)), name="branching")
+
+
+def _chain(library):
+    layers = [library.layers.Dense(8, name="first"), library.layers.Flatten(name="flat"), library.layers.Dense(2, name="end")]
+    return library.Sequential([library.Input((4,)), *layers], name="chain")
+
+
+@pytest.mark.parametrize("make", [_branching, _chain])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"positions": [0.3, 0.6, 0.7, 1.0]},
+        {"positions": [0.3, 0.5, 0.75, 1.0], "line_length": 70},
+        {"positions": [0.4, 0.6, 0.8, 1.0], "show_trainable": True},
+        {"positions": [0.4, 0.6, 0.8, 1.0], "layer_range": ["branch|first", "flat"]},
+        {"positions": [0.4, 0.6, 0.8, 1.0], "layer_range": ("end", "branch|flat")},
+    ],
+)
+def test_the_summary_with_positions_is_that_of_keras(make, arguments, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # Keras looks at it, terminal or not
+    written = []
+    for library in (keras, jkeras):
+        make(library).summary(print_fn=written.append, **arguments)
+    theirs, ours = ([line.rstrip() for line in text.strip().splitlines()] for text in written)
+    assert ours == theirs
+
+
+def test_positions_of_the_summary_may_be_numbers_of_signs_as_in_older_releases_of_keras():
+    written = []
+    for positions, length in (([0.3, 0.6, 0.8, 1], 100), ([30, 60, 80, 100], None), ((30, 60, 80, 100), 100)):
+        _branching(jkeras).summary(length, positions, written.append)
+    assert written[0] == written[1] == written[2]
+    assert max(map(len, written[0].splitlines())) == 100
+
+
+def test_positions_and_ranges_of_the_summary_that_make_no_sense_are_refused():
+    model = _branching(jkeras)
+    for positions in ([0.3, 0.6], [], [0.3, 0.31, 0.6, 1.0], [0.6, 0.3, 0.8, 1.0]):
+        with pytest.raises(ValueError, match=r"columns end \(Layer|for the column 'Output Shape'"):
+            model.summary(positions=positions)
+    for layers in (["end"], ["x", "flat", "end"], "xy", [0, 2], 3):
+        with pytest.raises(ValueError, match="layer_range must be two names"):
+            model.summary(layer_range=layers)
+    with pytest.raises(ValueError, match=r"'flatt'\. Did you mean 'flat'\?"):
+        model.summary(layer_range=["x", "flatt"])
+
+
+def test_a_range_of_the_summary_leaves_the_totals_as_they_are_and_lists_what_is_inside_its_layers():
+    written = []
+    model = Sequential([_small(), Dense(2, name="last")])
+    model.summary(print_fn=written.append)
+    model.summary(print_fn=written.append, layer_range=("small", "small"), expand_nested=True)
+    whole, part = written
+    assert "└ out (Dense)" in part
+    assert "last" not in part
+    assert whole.splitlines()[-3:] == part.splitlines()[-3:]
+
+
 def test_params_can_be_read_and_assigned_and_are_checked():
     model = _small()
     model.params = jax.tree.map(lambda a: a * 0 + 1, model.params)
@@ -163,48 +227,6 @@ def test_calling_a_model_on_arrays_runs_it():
     model = _small()
     np.testing.assert_allclose(model(X[:5]), model.predict(X[:5]), rtol=1e-6)
     assert isinstance(model(X[:5]), jax.Array)
-
-
-# -- progress --------------------------------------------------------------------------------------------------------
-
-
-def test_without_a_terminal_each_epoch_is_one_plain_line_with_compile_time_apart(capsys):
-    model = _small()
-    model.fit(X, Y, epochs=2, validation_split=0.25)
-    lines = capsys.readouterr().out.splitlines()
-    numbers = r"\d+\.\d{4}(e-\d\d)?"
-    logs = " - ".join(f"{name}: {numbers}" for name in ("loss", "mae", "val_loss", "val_mae"))
-    assert len(lines) == 2
-    assert re.fullmatch(rf"Epoch 1/2 - 1/1 - \S+ - \S+/step - {logs} - compiled in \S+", lines[0])
-    assert re.fullmatch(rf"Epoch 2/2 - 1/1 - \S+ - \S+/step - {logs}", lines[1])
-    assert "\b" not in "".join(lines)
-
-
-def test_verbose_0_prints_nothing_and_other_numbers_are_refused(capsys):
-    model = _small()
-    model.fit(X, Y, verbose=0)
-    model.evaluate(X, Y, verbose=0)
-    model.predict(X)
-    assert capsys.readouterr().out == ""
-    with pytest.raises(ValueError, match="verbose"):
-        model.fit(X, Y, verbose=3)
-
-
-def test_a_bar_is_drawn_on_a_terminal_and_leaves_a_line_per_epoch(monkeypatch):
-    import io
-    import sys
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "160")
-    _small().fit(X, Y, epochs=2)
-    assert "━" in terminal.getvalue()
-    assert terminal.getvalue().count("/step") == 2
 
 
 # -- the resolver ----------------------------------------------------------------------------------------------------

@@ -339,21 +339,25 @@ class Model(Copies, ModelFace, TrainingMethods):
     def summary(
         self,
         line_length: int | None = None,
+        positions: Any = None,
         print_fn: Any = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
+        layer_range: Any = None,
     ) -> None:
         """Print a table of the layers, their output shapes and numbers of parameters; nothing is computed.
 
         Args:
           line_length: width of the table.
+          positions: where its columns end, as fractions of the width or in signs; by default they are as wide as what they hold.
           print_fn: called once with the whole text instead of ``print``.
           expand_nested: whether layers of models inside are listed.
           show_trainable: whether there is a column that says which layers learn.
+          layer_range: two names of layers, or regular expressions for their beginnings; what lies between is listed.
         """
         from jkeras.utils.summary import render  # with rich, which is imported when first used
 
-        (print_fn or print)(render(self, line_length, expand_nested, show_trainable))
+        (print_fn or print)(render(self, line_length, positions, expand_nested, show_trainable, layer_range))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r}, layers={len(self.program.layers) if self._layer is not None else 0}>"

@@ -110,7 +110,7 @@ def run_epochs(
                 steps, logs = _train_epoch(model, engine, source, pace, callbacks, show, place)
                 logs |= validate(epoch, model)
                 if watched:
-                    show.close()  # callbacks may print
+                    show.clear()  # callbacks may start programs that print
                 callbacks.call("on_epoch_end", epoch, logs=logs)
                 show.end(steps, logs, engine.compile_seconds - compiled_before)
                 if model.stop_training:

@@ -2,40 +2,111 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from jkeras.core import store
+from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.graph import Program, Step
 from jkeras.core.layer import Layer
 from jkeras.core.nest import flatten
 from jkeras.core.shapes import shape_of
 
+Row = tuple[list[str], Layer]  # the cells, and the layer that they tell of
 
-def render(model: Any, line_length: int | None, expand_nested: bool, show_trainable: bool) -> str:
-    """Write the summary of a model as text."""
+
+def render(
+    model: Any,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+) -> str:
+    """Write the summary of a model as text; the arguments are those of ``model.summary``.
+
+    Example:
+      >>> model = Sequential([Input((2,)), Dense(3, name="first"), Dense(1, name="last")], name="small")
+      >>> print(render(model, layer_range=("last", "last")))
+      Model: "small"
+      ┏━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┳━━━━━━━━━┓
+      ┃ Layer (type) ┃ Output Shape ┃ Param # ┃
+      ┡━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━╇━━━━━━━━━┩
+      │ last (Dense) │ (None, 1)    │       4 │
+      └──────────────┴──────────────┴─────────┘
+       Total params: 13 (52.00 B)
+       Trainable params: 13 (52.00 B)
+       Non-trainable params: 0 (0.00 B)
+    """
     from rich.box import HEAVY_HEAD  # imported when first used, so that importing jkeras stays fast
     from rich.console import Console
     from rich.table import Table
 
     program, is_sequential = model.layer.definition.program, model.layer.kind == "Sequential"
     connected = not _is_chain(program)
-    table = Table(box=HEAVY_HEAD, show_lines=True)
-    table.add_column("Layer (type)", overflow="fold")
-    table.add_column("Output Shape", overflow="fold")
-    table.add_column("Param #", justify="right")
-    if connected:
-        table.add_column("Connected to", overflow="fold")
-    if show_trainable:
-        table.add_column("Trainable", justify="center")
-    for cells, layer in _rows(program, is_sequential, expand_nested, ""):
-        table.add_row(*cells[: 4 if connected else 3], *(["Y" if layer.trainable else "N"] if show_trainable else []))
-    console = Console(width=line_length or (120 if connected else 88), force_terminal=False, color_system=None, markup=False)
+    heads = ["Layer (type)", "Output Shape", "Param #", *["Connected to"] * connected, *["Trainable"] * show_trainable]
+    ends = None if positions is None else [float(position) for position in positions]
+    width = line_length or _room(ends, (108 if connected else 88) + 12 * show_trainable)
+    widths = [None] * len(heads) if ends is None else _widths(ends, width, heads, show_trainable)
+    table = Table(box=HEAVY_HEAD, show_lines=True, width=None if ends is None else width)
+    for head, column in zip(heads, widths, strict=True):
+        justify = "right" if head == "Param #" else "center" if head == "Trainable" else "left"
+        table.add_column(head, justify=justify, width=column, overflow="fold")
+    for cells, layer in _rows(program, is_sequential, expand_nested, "", _between(program, is_sequential, layer_range)):
+        learns = "-" if cells[2].startswith("0") else "Y" if layer.trainable else "N"
+        table.add_row(*cells[: 4 if connected else 3], *[learns] * show_trainable)
+    console = Console(width=width, force_terminal=False, color_system=None, markup=False)
     with console.capture() as captured:
         console.print(table)
     return "\n".join([f'Model: "{model.name}"', captured.get().rstrip("\n"), *_totals(model)])
+
+
+def _room(ends: list[float] | None, wanted: int) -> int:
+    """Return how wide a table is: as its positions say where they are numbers of signs, else at most as wide as the screen."""
+    if ends and ends[-1] > 1:
+        return int(ends[-1])
+    on_screen = bool(getattr(sys.stdout, "isatty", bool)())
+    return min(wanted, shutil.get_terminal_size().columns - 4) if on_screen else wanted
+
+
+def _widths(ends: list[float], width: int, heads: list[str], show_trainable: bool) -> list[int]:
+    """Return how wide columns are that end at positions, fractions of the table's width or numbers of signs."""
+    needed = len(heads) - show_trainable
+    if len(ends) < needed:
+        raise ValueError(f"positions must say where {needed} columns end ({', '.join(heads[:needed])}), but got {ends}.")
+    whole = 1.0 if ends[-1] <= 1 else float(width)
+    if show_trainable:  # which takes the last tenth
+        ends = [*(end * 0.9 for end in ends), whole]
+    stops = [0, *(int(end / whole * width) for end in ends)]
+    widths = [stop - start for start, stop in itertools.pairwise(stops)][: len(heads)]
+    for head, column in zip(heads, widths, strict=True):
+        if column < 4:
+            raise ValueError(f"The positions leave {column} of {width} signs for the column {head!r}; it needs 4.")
+    return widths
+
+
+def _between(program: Program, is_sequential: bool, layer_range: Sequence[str] | None) -> list[str]:
+    """Return the names of the layers from the first that matches one pattern to the last that matches another."""
+    silent = {name for name, layer in program.layers.items() if is_sequential and layer.kind == "InputLayer"}
+    names = [name for name in program.layers if name not in silent]
+    if layer_range is None:
+        return names
+    bounds: Sequence[Any] = layer_range if isinstance(layer_range, (list, tuple)) else [layer_range]
+    if len(bounds) != 2 or not all(isinstance(bound, str) for bound in bounds):
+        raise ValueError(f"layer_range must be two names of layers, or regular expressions for them, but got {layer_range!r}.")
+    found = [[i for i, name in enumerate(names) if re.match(bound, name)] for bound in bounds]
+    for bound, places in zip(bounds, found, strict=True):
+        if not places:
+            raise UnknownNameError(f"layer_range: no layer of the model is called {bound!r}.{nearest(bound, names)}")
+    starts, stops = found if min(found[0]) <= max(found[1]) else (found[1], found[0])  # given the other way round
+    return names[min(starts) : max(stops) + 1]
 
 
 def _is_chain(program: Program) -> bool:
@@ -44,12 +115,14 @@ def _is_chain(program: Program) -> bool:
     return all(isinstance(slot, int) for slot in slots) and slots[1:] == before and len(flatten(program.inputs)) == 1
 
 
-def _rows(program: Program, is_sequential: bool, expand: bool, indent: str) -> list[tuple[list[str], Layer]]:
+def _rows(program: Program, is_sequential: bool, expand: bool, indent: str, names: Iterable[str]) -> list[Row]:
+    """Return the cells of layers, followed by those of the layers inside where they are wanted."""
     rows = []
     makers = {slot: (step.name, step.call, i) for step in program.steps for i, slot in enumerate(flatten(step.outputs))}
     inputs = dict(zip(flatten(program.inputs), flatten(program.input_names), strict=True)) if program.specs else {}
     makers |= {slot: (name, 0, 0) for slot, name in inputs.items()}
-    for name, layer in program.layers.items():
+    for name in names:
+        layer = program.layers[name]
         steps = [step for step in program.steps if step.name == name]
         if layer.kind == "InputLayer" and not steps:
             if not is_sequential:
@@ -59,7 +132,7 @@ def _rows(program: Program, is_sequential: bool, expand: bool, indent: str) -> l
         rows.append(([f"{indent}{name} ({layer.kind})", _shapes(program, steps[0]), _count(layer), wired], layer))
         inner = layer.definition.program
         if expand and inner is not None:
-            rows += _rows(inner, layer.kind == "Sequential", expand, indent + "└ ")
+            rows += _rows(inner, layer.kind == "Sequential", expand, indent + "└ ", inner.layers)
     return rows
 
 
