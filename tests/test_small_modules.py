@@ -15,6 +15,12 @@ DRAWS = {
     "truncated_normal": lambda r, seed: r.truncated_normal((4,), stddev=0.5, seed=seed),
     "categorical": lambda r, seed: r.categorical(np.log(np.array([[0.2, 0.8], [0.5, 0.5]], "float32")), 6, seed=seed),
     "shuffle": lambda r, seed: r.shuffle(np.arange(10), seed=seed),
+    "dropout": lambda r, seed: r.dropout(np.ones((4, 5), "float32"), 0.3, seed=seed),
+    "dropout by columns": lambda r, seed: r.dropout(np.ones((4, 5), "float32"), 0.5, noise_shape=(None, 1), seed=seed),
+    "gamma": lambda r, seed: r.gamma((4,), 2.5, seed=seed),
+    "beta": lambda r, seed: r.beta((2, 3), [0.5, 1.0, 4.0], 2.0, seed=seed),
+    "binomial": lambda r, seed: r.binomial((3, 2), [5, 20], [0.2, 0.7], seed=seed),
+    "gamma in bfloat16": lambda r, seed: r.gamma((4,), 2.5, dtype="bfloat16", seed=seed),
 }
 
 
