@@ -154,7 +154,7 @@ def test_shapes_in_a_nest_are_leaves_and_paths_are_compared_without_their_kinds(
         jkeras.tree.assert_same_paths([1, 2], [1])
     with pytest.raises(ValueError, match="structures differ"):
         jkeras.tree.map_structure(max, [1], [1, 2])
-    with pytest.raises(ValueError, match="arity"):
+    with pytest.raises(ValueError, match="different lengths of list"):
         jkeras.tree.map_structure_up_to([0, 0], len, [[1]])
 
 
