@@ -19,6 +19,7 @@ from jkeras import (
     models,
     ops,
     optimizers,
+    preprocessing,
     random,
     regularizers,
     saving,
@@ -27,11 +28,10 @@ from jkeras import (
 )
 from jkeras.core import Context, Definition, Input, Layer, Masked, clone, composite, functional, layer, sequential, weight
 from jkeras.core import SymbolicTensor as KerasTensor
-from jkeras.core.spellings import unknown_name as _unknown_name
+from jkeras.core.imports import answer_unknown_names as _answer_unknown_names
 from jkeras.models import Model, Sequential
 
 __version__ = _version("jkeras")
-__getattr__ = _unknown_name(__name__)
 
 __all__ = [
     "Context",
@@ -58,6 +58,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "preprocessing",
     "random",
     "regularizers",
     "saving",
@@ -66,3 +67,5 @@ __all__ = [
     "utils",
     "weight",
 ]
+
+_answer_unknown_names()

@@ -2,11 +2,14 @@
 
 The dtype of numbers is float32 unless a layer, an Input or a trainer says otherwise, and channels come last; asking is answered,
 asking for something else is refused in words. ``epsilon`` is what the functions here return; layers take theirs as arguments.
+What ``fit`` shows, and which frames tracebacks have, can be switched: no number depends on it, and no pure function reads it.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import jax
 
 from jkeras.core.errors import UnknownNameError
 
@@ -15,6 +18,7 @@ class _Settings:
     """What can be set."""
 
     epsilon = 1e-7
+    interactive_logging = True
 
 
 _SETTINGS = _Settings()
@@ -77,6 +81,52 @@ def set_image_data_format(data_format: str) -> None:
     _only("set_image_data_format", data_format, "channels_last", "layers that have it take data_format= as an argument")
 
 
+def enable_interactive_logging() -> None:
+    """Let ``fit``, ``evaluate`` and ``predict`` show on the standard output how far they are; so it is at first."""
+    _SETTINGS.interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Let ``fit``, ``evaluate`` and ``predict`` write a line per epoch to the logger ``jkeras`` instead, at the level INFO.
+
+    Nothing is seen of it unless the program has set up Python's ``logging``; ``verbose=0`` writes nothing there either.
+
+    Example:
+      >>> disable_interactive_logging()
+      >>> is_interactive_logging_enabled()
+      False
+      >>> enable_interactive_logging()
+    """
+    _SETTINGS.interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress is shown on the standard output, as it is at first, rather than logged."""
+    return _SETTINGS.interactive_logging
+
+
+def enable_traceback_filtering() -> None:
+    """Let tracebacks leave out the frames inside JAX; so it is at first. Frames of jkeras are always shown."""
+    jax.config.update("jax_traceback_filtering", "auto")
+
+
+def disable_traceback_filtering() -> None:
+    """Let tracebacks have the frames inside JAX as well.
+
+    Example:
+      >>> disable_traceback_filtering()
+      >>> is_traceback_filtering_enabled()
+      False
+      >>> enable_traceback_filtering()
+    """
+    jax.config.update("jax_traceback_filtering", "off")
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Whether tracebacks leave out the frames inside JAX, as they do at first."""
+    return jax.config.jax_traceback_filtering != "off"  # type: ignore[attr-defined]
+
+
 def _only(function: str, value: Any, known: str, instead: str) -> None:
     if value != known:
         raise UnknownNameError(f"{function} takes {known!r} only, but got {value!r}: {instead}.")
@@ -84,9 +134,15 @@ def _only(function: str, value: Any, known: str, instead: str) -> None:
 
 __all__ = [
     "backend",
+    "disable_interactive_logging",
+    "disable_traceback_filtering",
+    "enable_interactive_logging",
+    "enable_traceback_filtering",
     "epsilon",
     "floatx",
     "image_data_format",
+    "is_interactive_logging_enabled",
+    "is_traceback_filtering_enabled",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",

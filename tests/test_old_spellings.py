@@ -1,6 +1,9 @@
 """Old spellings, misspelt names and classes in Keras's style are answered in a sentence; errors say whose code they arose in."""
 
 import copy
+import importlib.util
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 import jkeras
 from jkeras import Input, Model, Sequential
+from jkeras.core.spellings import ABSENT, MODULES, NAMES
 from jkeras.layers import Dense
 
 X, Y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
@@ -46,6 +50,106 @@ def test_an_old_or_misspelt_name_is_answered_with_todays(said):
     attempt, answer = ANSWERS[said]
     with pytest.raises((TypeError, AttributeError), match=answer):
         attempt()
+
+
+IMPORTS = {
+    "from jkeras.layers import CuDNNLSTM": "jkeras.layers has no 'CuDNNLSTM'. 'CuDNNLSTM' is an older name: it is called LSTM",
+    "from jkeras.layers import Dens": "jkeras.layers has no 'Dens'. Did you mean 'Dense'?",
+    "from jkeras.layers import Dense, Drop0ut": "jkeras.layers has no 'Drop0ut'. Did you mean 'Dropout'?",
+    "from jkeras.layers import Adam": "jkeras.layers has no 'Adam'. It is jkeras.optimizers.Adam.",
+    "from jkeras.layers.core import Dropout": "jkeras.layers.core has no 'Dropout'. It is jkeras.layers.Dropout.",
+    "from jkeras import Dense": "jkeras has no 'Dense'. It is jkeras.layers.Dense.",
+    "from jkeras import datasets": "jkeras has no 'datasets'. Nothing is downloaded",
+    "from jkeras.models import Sequental": "jkeras.models has no 'Sequental'. Did you mean 'Sequential'?",
+    "from jkeras.optimizers import Addam": "jkeras.optimizers has no 'Addam'. Did you mean 'Adam'?",
+    "from jkeras.backend import mean": "jkeras.backend has no 'mean'. It is jkeras.ops.mean.",
+    "from jkeras.ops import tanhh": "jkeras.ops has no function 'tanhh'. Did you mean 'tanh'?",
+    "from jkeras.utils import np_utils": "it is called jkeras.utils now.",
+    "from jkeras.utils import plot_model": "model.summary() shows layers",
+    "from jkeras.config import set_backend": "JAX is the only backend.",
+    "from jkeras.regularizers import l3": "jkeras.regularizers has no 'l3'.",
+    "from jkeras.training import Trainr": "jkeras.training has no 'Trainr'. Did you mean 'Trainer'?",
+}
+GONE = {
+    "from jkeras.layers.convolutional import Conv2D": "No module named 'jkeras.layers.convolutional'. .* called jkeras.layers",
+    "import jkeras.layers.embeddings": "called jkeras.layers now",
+    "from jkeras.layers.advanced_activations import LeakyReLU": "called jkeras.layers now",
+    "from jkeras.utils.np_utils import to_categorical": "called jkeras.utils now",
+    "import jkeras.engine.topology as topology": "called jkeras.models and jkeras.layers now",
+    "from jkeras.wrappers.scikit_learn import KerasClassifier": "no wrapper for scikit-learn",
+    "from jkeras.datasets import mnist": "Nothing is downloaded",
+    "from jkeras.preprocessing.text import Tokenizer": "a tokenizer of your choice",
+    "from jkeras.preprocessing.image import ImageDataGenerator": "Read images with Pillow",
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_a_name_that_a_module_does_not_have_is_answered_where_it_is_imported(line):
+    with pytest.raises(ImportError) as caught:
+        exec(line)
+    assert type(caught.value) is ImportError
+    assert IMPORTS[line] in str(caught.value)
+
+
+@pytest.mark.parametrize("line", GONE)
+def test_a_module_that_keras_had_is_answered_where_it_is_imported(line):
+    with pytest.raises(ModuleNotFoundError, match=GONE[line]):
+        exec(line)
+
+
+def test_what_asks_otherwise_than_by_an_import_finds_nothing_and_no_more():
+    assert not hasattr(jkeras.layers, "Nonsense")
+    assert getattr(jkeras.layers, "x", None) is None
+    assert getattr(jkeras.ops, "nonsense", 3) == 3
+    for module in ("jkeras.nonsense", "jkeras.layers.nonsense"):
+        with pytest.raises(ModuleNotFoundError) as caught:
+            exec(f"import {module}")
+        assert str(caught.value) == f"No module named {module!r}"
+        assert importlib.util.find_spec(module) is None
+    for other in ("nonsense", "keras.objectives", "jkeras_extra.objectives"):
+        with pytest.raises(ModuleNotFoundError, match=r"^No module named '[a-z_.]*'$"):
+            exec(f"import {other}")
+
+
+def test_an_import_is_known_as_one_inside_functions_and_behind_hundreds_of_names():
+    many = "\n".join(f"x{i} = {i}" for i in range(300))  # numbers above 255 take a longer form of the instruction
+    with pytest.raises(ImportError, match="Did you mean 'Dense'"):
+        exec(f"{many}\ndef later():\n    from jkeras.layers import Dens\n    return Dens\nlater()", {})
+    with pytest.raises(ImportError, match="Did you mean 'Dense'"):
+        exec(f"{many}\nfrom jkeras.layers import Dens", {})
+
+
+def test_a_star_import_and_special_names_are_pythons_own():
+    space = {}
+    exec("from jkeras.layers import *", space)
+    assert set(jkeras.layers.__all__) <= set(space)
+    with pytest.raises(ImportError, match="__secret__"):
+        exec("from jkeras.layers import __secret__")
+
+
+def test_no_table_of_old_names_lists_what_is_there():
+    for path in MODULES | {name: said for name, said in ABSENT.items() if name.startswith("preprocessing.")}:
+        with pytest.raises(ModuleNotFoundError, match="No module named"):
+            importlib.import_module(f"jkeras.{path}")
+    public = [jkeras, *(getattr(jkeras, name) for name in jkeras.__all__)]
+    exported = {name for module in public for name in vars(module).get("__all__", ()) if hasattr(module, "__file__")}
+    assert not exported & set(ABSENT)
+    assert not exported & set(MODULES)
+    aliases = {"Convolution1D", "random_normal", "random_uniform"}  # in layers and in initializers
+    assert exported & set(NAMES) <= aliases
+
+
+def test_keras_3s_own_places_for_padding_are_there():
+    from jkeras.preprocessing.sequence import pad_sequences
+
+    assert pad_sequences is jkeras.utils.pad_sequences is jkeras.preprocessing.sequence.pad_sequences
+
+
+def test_answers_come_in_a_fresh_process_and_leave_other_packages_alone():
+    script = "import sys; import jkeras; print(type(sys.meta_path[-1]).__module__)\nfrom jkeras.metrics import Metrik"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "jkeras.core.imports\n"
+    assert done.stderr.splitlines()[-1] == "ImportError: jkeras.metrics has no 'Metrik'. Did you mean 'Metric'?"
 
 
 def test_a_class_in_kerass_style_is_told_what_to_write_and_that_works():

@@ -1,5 +1,8 @@
 """Small modules that scripts lean on, against Keras: backend, config, random, tree, utils; and streams of batches."""
 
+import collections
+
+import jax
 import keras
 import numpy as np
 import pytest
@@ -15,6 +18,12 @@ DRAWS = {
     "truncated_normal": lambda r, seed: r.truncated_normal((4,), stddev=0.5, seed=seed),
     "categorical": lambda r, seed: r.categorical(np.log(np.array([[0.2, 0.8], [0.5, 0.5]], "float32")), 6, seed=seed),
     "shuffle": lambda r, seed: r.shuffle(np.arange(10), seed=seed),
+    "dropout": lambda r, seed: r.dropout(np.ones((4, 5), "float32"), 0.3, seed=seed),
+    "dropout by columns": lambda r, seed: r.dropout(np.ones((4, 5), "float32"), 0.5, noise_shape=(None, 1), seed=seed),
+    "gamma": lambda r, seed: r.gamma((4,), 2.5, seed=seed),
+    "beta": lambda r, seed: r.beta((2, 3), [0.5, 1.0, 4.0], 2.0, seed=seed),
+    "binomial": lambda r, seed: r.binomial((3, 2), [5, 20], [0.2, 0.7], seed=seed),
+    "gamma in bfloat16": lambda r, seed: r.gamma((4,), 2.5, dtype="bfloat16", seed=seed),
 }
 
 
@@ -92,6 +101,105 @@ def test_trees_are_taken_apart_and_put_together_as_by_keras():
         assert jkeras.tree.is_nested(value) == keras.tree.is_nested(value), value
     with pytest.raises(ValueError, match="structures differ"):
         jkeras.tree.assert_same_structure([1], [1, 2])
+
+
+Point = collections.namedtuple("Point", "x y")
+NESTS = [
+    1,
+    None,
+    [1, (2, None)],
+    {"b": [1, 2], "a": (3, Point(4, [5]))},
+    [],
+    {},
+    Point([1], (2,)),
+    collections.OrderedDict(z=1, a=[2]),
+]
+
+
+@pytest.mark.parametrize("nest", NESTS, ids=repr)
+def test_a_nest_is_listed_mapped_and_walked_in_kerass_order(nest):
+    def alike(do):
+        ours, theirs = do(jkeras.tree), do(keras.tree)
+        assert repr(ours) == repr(theirs)  # which shows the order of a dictionary too
+
+    alike(lambda tree: tree.flatten_with_path(nest))
+    alike(lambda tree: tree.lists_to_tuples(nest))
+    alike(lambda tree: tree.map_structure(lambda leaf: [leaf], nest))
+    alike(lambda tree: tree.map_structure(lambda leaf: -leaf, nest, none_is_leaf=False))
+    if None not in keras.tree.flatten(nest):  # which Keras refuses
+        alike(lambda tree: tree.map_structure_up_to(nest, lambda leaf: -leaf, nest))
+    alike(lambda tree: tree.pack_sequence_as(nest, list(range(9))[: len(tree.flatten(nest))]))
+
+    def walked(tree, top_down):
+        seen = []
+
+        def look(part):
+            seen.append(repr(part))
+            if part == 2:
+                return tree.MAP_TO_NONE
+            return list(part) if type(part) is tuple else None
+
+        return tree.traverse(look, nest, top_down=top_down), seen
+
+    for top_down in (True, False):
+        alike(lambda tree, top_down=top_down: walked(tree, top_down))
+
+
+def test_shapes_in_a_nest_are_leaves_and_paths_are_compared_without_their_kinds():
+    shapes = {"y": [(2,), ()], "x": (None, 3)}
+    ours, theirs = (tree.map_shape_structure(len, shapes) for tree in (jkeras.tree, keras.tree))
+    assert repr(ours) == repr(theirs)
+    jkeras.tree.assert_same_paths([1, {"a": 2}], (3, {"a": 4}))
+    with pytest.raises(ValueError, match=r"only the first has \[\(1,\)\], only the second has \[\]"):
+        jkeras.tree.assert_same_paths([1, 2], [1])
+    with pytest.raises(ValueError, match="structures differ"):
+        jkeras.tree.map_structure(max, [1], [1, 2])
+    with pytest.raises(ValueError, match="different lengths of list"):
+        jkeras.tree.map_structure_up_to([0, 0], len, [[1]])
+
+
+def test_what_is_shown_can_be_switched_and_is_on_at_first():
+    switches = [
+        ("interactive_logging", jkeras.config),
+        ("traceback_filtering", jkeras.config),
+        ("interactive_logging", jkeras.utils),
+    ]
+    for what, module in switches:
+        ask, enable, disable = (getattr(module, name) for name in (f"is_{what}_enabled", f"enable_{what}", f"disable_{what}"))
+        assert ask() is True
+        try:
+            disable()
+            assert ask() is False
+        finally:
+            enable()
+        assert ask() is True
+
+
+def test_tracebacks_have_jaxs_own_frames_once_filtering_is_off():
+    def frames():
+        try:
+            jax.jit(lambda x: x + np.ones(3))(np.ones(2))
+        except TypeError as error:
+            found, step = [], error.__traceback__
+            while step:
+                found.append(step.tb_frame.f_code.co_filename)
+                step = step.tb_next
+            return sum("jax" in name for name in found)
+
+    few = frames()
+    try:
+        jkeras.config.disable_traceback_filtering()
+        assert frames() > few
+    finally:
+        jkeras.config.enable_traceback_filtering()
+
+
+def test_what_keras_has_in_utils_too_is_the_same_thing_there():
+    assert jkeras.utils.clear_session is jkeras.backend.clear_session
+    assert jkeras.utils.is_keras_tensor is jkeras.backend.is_keras_tensor
+    assert jkeras.utils.enable_interactive_logging is jkeras.config.enable_interactive_logging
+    assert jkeras.utils.Sequence is jkeras.utils.PyDataset
+    assert keras.utils.Sequence is keras.utils.PyDataset
 
 
 # -- streams ----------------------------------------------------------------------------------------------------------
@@ -221,8 +329,6 @@ def test_programs_are_kept_in_a_bounded_number():
 def test_a_loss_runs_step_by_step_where_a_debugger_is_to_follow_it(how):
     import contextlib
 
-    import jax
-
     seen = []
 
     def loss(y_true, y_pred):
@@ -264,7 +370,5 @@ def test_what_is_wrong_with_data_is_said_by_name():
         model.predict(np.ones((3, 2)), verbose=0)
     with pytest.raises(ValueError, match="input 'input_layer' is a list whose rows have different lengths, 1, 2"):
         model.predict([[1.0], [1.0, 2.0]], verbose=0)
-    import jax
-
     with pytest.raises(TypeError, match="fit was called inside a JAX transformation"):
         jax.jit(lambda x: model.fit(x, x))(np.ones((2, 1), "float32"))

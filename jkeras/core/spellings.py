@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any
-
-from jkeras.core.errors import nearest
-
 ARGUMENTS = {
     "nb_epoch": "epochs",
     "lr": "learning_rate",
@@ -52,19 +46,71 @@ METHODS = {
     "nodes": "model.program.steps",
 }
 NAMES = {
-    "np_utils": "jkeras.utils",
     "Convolution1D": "Conv1D",
     "TimeDistributedDense": "TimeDistributed(Dense(...))",
     "Merge": "Concatenate, Add and the other merging layers",
     "merge": "concatenate, add and the other merging functions",
     "CuDNNLSTM": "LSTM",
     "CuDNNGRU": "GRU",
-    "objectives": "jkeras.losses",
     "Graph": "Model(inputs, outputs)",
-    "containers": "jkeras.models",
-    "wrappers": "jkeras.layers.TimeDistributed, and no wrapper for scikit-learn yet",
+    "learning_phase": "training, an argument of calls",
+    "set_learning_phase": "training, an argument of calls",
+    "function": "jax.jit",
+    "gradients": "jax.grad",
+    "int_shape": "x.shape",
+    "pow": "jkeras.ops.power",
+    "permute_dimensions": "jkeras.ops.transpose",
+    "l2_normalize": "jkeras.utils.normalize",
+    "random_normal": "jkeras.random.normal",
+    "random_uniform": "jkeras.random.uniform",
+}
+_UTILS = ("conv", "data", "generic", "io", "layer", "np", "test", "vis")
+_LAYERS = ("advanced_activations", "convolutional", "convolutional_recurrent", "embeddings", "local", "merge", "noise")
+MODULES = {  # by their path inside the package
+    "objectives": "jkeras.losses",
+    "initializations": "jkeras.initializers",
     "engine": "jkeras.models and jkeras.layers",
-    "preprocessing": "jkeras.utils, which has pad_sequences",
+    "np_utils": "jkeras.utils",
+    "layers.containers": "jkeras.models",
+    "layers.experimental": "jkeras.layers",
+    **{f"layers.{name}": "jkeras.layers" for name in _LAYERS},
+    **{f"utils.{name}_utils": "jkeras.utils" for name in _UTILS},
+}
+ABSENT = {  # names in modules, and modules by their path
+    name: sentence
+    for sentence, names in {
+        "Nothing is downloaded: load data with scikit-learn, tensorflow_datasets or NumPy.": "datasets get_file",
+        "Nothing is downloaded, trained weights neither: build the model and set_weights.": "applications",
+        "Precision is given where a layer is made, Dense(8, dtype='mixed_bfloat16'), or to a Trainer as compute_dtype.": (
+            "mixed_precision dtype_policies dtype_policy set_dtype_policy DTypePolicy"
+        ),
+        "Arrays lie where jax.device_put puts them, on a jax.sharding.Mesh too, and training follows.": "distribution device",
+        "JAX is the only backend.": "set_backend",
+        "Names are counted by the models that layers are in.": "get_uid",
+        "jax.numpy has it: dtype(x).name, issubdtype, result_type.": "standardize_dtype is_float_dtype is_int_dtype result_type",
+        "It is jkeras.__version__.": "version",
+        "There is no wrapper for scikit-learn, and TimeDistributed is in jkeras.layers.": "wrappers",
+        "fit takes epochs= and steps_per_epoch=.": ("max_epochs set_max_epochs max_steps_per_epoch set_max_steps_per_epoch"),
+        "There is no switch: XLA decides how attention is computed.": (
+            "enable_flash_attention disable_flash_attention is_flash_attention_enabled"
+        ),
+        "There is none to switch on: jkeras.saving reads data, never code.": "enable_unsafe_deserialization",
+        "A layer made by @jkeras.layer is found by its name; from_json takes custom_objects=.": (
+            "custom_object_scope CustomObjectScope get_custom_objects register_keras_serializable get_registered_name "
+            "get_registered_object serialize_keras_object deserialize_keras_object"
+        ),
+        "model.summary() shows layers and what each is connected to.": "plot_model model_to_dot",
+        "Read images with Pillow or imageio; numpy.asarray(image) is what layers take.": (
+            "preprocessing.image array_to_img img_to_array load_img save_img smart_resize"
+        ),
+        "fit takes any iterable of batches: of tensorflow_datasets, grain, PyTorch, or a jkeras.utils.PyDataset.": (
+            "image_dataset_from_directory text_dataset_from_directory audio_dataset_from_directory "
+            "timeseries_dataset_from_array TimeseriesGenerator ImageDataGenerator split_dataset"
+        ),
+        "Turn words into numbers with a tokenizer of your choice; Embedding takes the numbers.": "preprocessing.text Tokenizer",
+        "A bar of one's own is rich.progress.track(batches).": "Progbar",
+    }.items()
+    for name in names.split()
 }
 
 
@@ -76,17 +122,3 @@ def older(name: str, table: dict[str, str]) -> str:
       " 'nb_epoch' is an older name: it is called epochs now."
     """
     return f" {name!r} is an older name: it is called {table[name]} now." if name in table else ""
-
-
-def unknown_name(module: str) -> Callable[[str], Any]:
-    """Make a module's ``__getattr__``, which says what an unknown name may have meant.
-
-    Raises:
-      AttributeError: by the function returned; ``from module import name`` turns it into an ImportError with Python's words.
-    """
-
-    def __getattr__(name: str) -> Any:  # noqa: N807, it becomes the module's
-        hint = "" if name.startswith("_") else older(name, NAMES) or nearest(name, vars(sys.modules[module]).get("__all__", ()))
-        raise AttributeError(f"{module} has no {name!r}.{hint}")
-
-    return __getattr__

@@ -1,7 +1,6 @@
 """Keras's layers, one family a file; every one is a pure ``init``/``apply`` pair."""
 
 from jkeras.core import Definition, Input, InputLayer, Layer, Masked, layer
-from jkeras.core.spellings import unknown_name
 from jkeras.layers.convolution import Conv1D
 from jkeras.layers.core import Activation, Dense, Embedding, Flatten, Masking
 from jkeras.layers.merging import Add, Concatenate, add, concatenate
@@ -14,8 +13,6 @@ from jkeras.layers.wrappers import TimeDistributed
 Convolution1D = Conv1D
 MaxPool1D = MaxPooling1D
 GlobalMaxPool1D = GlobalMaxPooling1D
-
-__getattr__ = unknown_name(__name__)
 
 __all__ = [
     "LSTM",

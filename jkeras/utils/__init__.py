@@ -8,8 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jkeras.backend import clear_session, is_keras_tensor
+from jkeras.config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
 from jkeras.core.store import set_random_seed
 from jkeras.utils.data import PyDataset, normalize, pad_sequences
+
+Sequence = PyDataset
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
@@ -47,4 +51,16 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return np.eye(num_classes)[labels]
 
 
-__all__ = ["PyDataset", "normalize", "pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = [
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "normalize",
+    "pad_sequences",
+    "set_random_seed",
+    "to_categorical",
+]
