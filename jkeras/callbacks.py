@@ -186,9 +186,9 @@ class CallbackList:
 
     def call(self, hook: str, *place: int, logs: Any = None) -> None:
         """Call a hook of each with the same logs; an error notes whose it was, and where."""
-        logs = {} if logs is None else logs
-        for callback in self.callbacks:
-            with noted(lambda c=callback: f"In {type(c).__name__}.{hook}({', '.join(map(str, place))})."):
+        logs, callback = {} if logs is None else logs, None
+        with noted(lambda: f"In {type(callback).__name__}.{hook}({', '.join(map(str, place))})."):
+            for callback in self.callbacks:
                 getattr(callback, hook)(*place, logs)
 
 

@@ -247,7 +247,8 @@ def test_a_summary_is_no_wider_than_the_terminal(terminal):
 
 def test_ctrl_c_leaves_no_piece_of_a_bar():
     script = """
-        import os, time
+        import os, signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
         os.open(os.ttyname(0), os.O_RDWR)  # Ctrl-C comes to the session whose terminal it is
         import numpy as np
         from jkeras import Sequential

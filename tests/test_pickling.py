@@ -53,7 +53,7 @@ def Scale(start=1.0):
 
 
 @jkeras.layer
-def Residual(units):  # its inner layers are made inside: they are none of its arguments
+def AroundDense(units):  # its inner layers are made inside: they are none of its arguments
     body = lambda call, x: x + call("second", call("first", x))
     return composite(body, first=Dense(units, "tanh"), second=Sequential([Dense(units), BatchNormalization()]))
 
@@ -131,7 +131,7 @@ def test_a_learning_rate_that_was_set_stays_with_the_model_and_with_the_optimize
 
 
 def test_what_was_frozen_at_compile_stays_frozen_and_the_flags_are_what_they_are_now():
-    model = compiled(Residual(4), Dense(1, trainable=False, name="out"))
+    model = compiled(AroundDense(4), Dense(1, trainable=False, name="out"))
     model.layers[0].trainable = False
     model.compile("adam", "mse")
     model.layers[0].trainable = True
@@ -218,9 +218,9 @@ def test_a_layer_alone_has_its_weights_its_name_and_the_shapes_of_its_first_call
     [
         (Scale(2.0), X),
         (Several(1.0, 2.0, offset=3.0), X),
-        (Residual(4), X),
+        (AroundDense(4), X),
         (Both(LSTM(3)), X.reshape(6, 5, 4)),
-        (TimeDistributed(Residual(4)), X.reshape(6, 5, 4)),
+        (TimeDistributed(AroundDense(4)), X.reshape(6, 5, 4)),
         (TimeDistributed(Sequential([Dense(3), Dense(2)])), X.reshape(6, 5, 4)),
         (Embedding(7, 3, mask_zero=True), np.arange(6).reshape(2, 3)),
         (LSTM(3, stateful=True, recurrent_initializer=jkeras.initializers.GlorotUniform(seed=3)), X.reshape(6, 5, 4)),
@@ -389,7 +389,7 @@ def test_a_long_chain_of_layers_is_pickled_in_either_form():
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_every_protocol_and_the_pickler_in_python_give_the_same(protocol):
-    model = compiled(Residual(4), Dense(1))
+    model = compiled(AroundDense(4), Dense(1))
     np.testing.assert_array_equal(predictions(pickle.loads(pickle.dumps(model, protocol))), predictions(model))
     written = io.BytesIO()
     pickle._Pickler(written, protocol).dump(model)
@@ -510,7 +510,7 @@ pickle.dump((history, model.get_weights(), model.train_state()), open(sys.argv[2
 @pytest.mark.parametrize("by", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
 def test_another_process_goes_on_bit_for_bit(by, tmp_path):
     x = Input((4,))
-    coded = Dropout(0.2)(BatchNormalization()(Residual(4)(Scale(0.5)(x)) + x))
+    coded = Dropout(0.2)(BatchNormalization()(AroundDense(4)(Scale(0.5)(x)) + x))
     if by is cloudpickle:
         coded = local_layer()(Dense(4, activation=lambda x: x * 2)(coded))
     encoder = Model(x, coded)

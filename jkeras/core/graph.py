@@ -7,6 +7,7 @@ is the one evaluator, :meth:`Program.run`. Summaries, sub-models and files read 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from jkeras.core.masks import is_masked, strongest
 from jkeras.core.nest import Structure, flatten, map_nest, nested, resolve
 from jkeras.core.order import Order, unique_names
 from jkeras.core.shapes import accepts, shape_of
+from jkeras.core.shapes import spec as described
 from jkeras.core.symbolic import Call, SymbolicTensor, has_symbolic, is_symbolic
 
 
@@ -66,10 +68,16 @@ class Program:
     output_names: Structure
     specs: Mapping[int, jax.ShapeDtypeStruct]
 
-    @property
+    @functools.cached_property
     def input_spec(self) -> Any:
         """The specs of the inputs, or None where the input shape was not known."""
         return map_nest(self.specs.__getitem__, self.inputs) if self.specs else None
+
+    @functools.cached_property
+    def examples(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """The spec of each input by name, with any number of examples; a fixed batch size is the batches' business."""
+        found = resolve(self.input_spec, self.input_names, "inputs")
+        return {name: described((None, *shape_of(spec)[1:]), spec.dtype) for name, spec in found.items()}
 
     def enter(self, x: Any) -> dict[int, Any]:
         """Put an input, in any form that the resolver takes, into the input slots."""

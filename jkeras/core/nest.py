@@ -16,6 +16,7 @@ import numpy as np
 from jkeras.core.errors import UnknownNameError, nearest
 
 Structure = Any  # a nest whose leaves are names
+_LEAVES = frozenset({str, int, float, bool, type(None), np.ndarray, jax.ShapeDtypeStruct})
 
 
 def _open(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
@@ -23,9 +24,11 @@ def _open(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
 
     A class whose instances are leaves although they are pytrees says so by ``is_leaf_of_nests = True``.
     """
+    if type(tree) in _LEAVES:  # the common ones, before JAX is asked
+        return None
     if type(tree) is dict:
         return list(tree.values()), lambda branches: dict(zip(tree, branches, strict=True))
-    if tree is None or getattr(tree, "is_leaf_of_nests", False):
+    if getattr(tree, "is_leaf_of_nests", False):
         return None
     branches, structure = jax.tree.flatten(tree, is_leaf=lambda branch: branch is not tree)
     if len(branches) == 1 and branches[0] is tree:
@@ -130,13 +133,15 @@ def resolve(
 
 def _pair(given: Any, structure: Structure, what: str, found: dict, names: list[str], rules: tuple[bool, bool, bool]) -> None:
     partial, broadcast, lists_are_values = rules
-    inside = flatten(structure)
     if isinstance(given, Mapping):
         _pair_mapping(given, structure, what, found, names, rules)
-    elif isinstance(structure, str):
+        return
+    if isinstance(structure, str):
         alone = isinstance(given, (list, tuple)) and len(given) == 1 and not lists_are_values
         found[structure] = given[0] if alone else given
-    elif isinstance(given, (list, tuple)):
+        return
+    inside = flatten(structure)
+    if isinstance(given, (list, tuple)):
         branches = list(structure.values()) if isinstance(structure, Mapping) else structure
         if len(given) != len(branches):
             raise ValueError(

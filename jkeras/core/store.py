@@ -122,13 +122,10 @@ def write(layer: Layer, params: dict, state: dict) -> None:
         node.store.params, node.store.state = node.own(get_in(params, path)), node.own(get_in(state, path))
 
 
-def holds(layer: Layer, params: dict, state: dict) -> bool:
-    """Whether a layer holds the very arrays of these trees."""
-    return all(
-        _same(held, node.own(get_in(tree, path)))
-        for path, node in layer.nodes
-        for held, tree in ((node.store.params, params), (node.store.state, state))
-    )
+def marks(layer: Layer) -> list[Any]:
+    """List what a layer and those inside hold; whoever sets anything puts another object there, never changes one."""
+    stores = [node.store for _, node in layer.nodes]
+    return [tree for store in stores for tree in (store.params, store.state)]
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -135,10 +135,9 @@ class Compiled:
         store.write(self.layer, state.params, state.state)
         self._opt_state, self._step, self._key = state.opt_state, state.step, state.key
 
-    def still_holds(self, state: TrainState) -> bool:
-        """Whether nothing was set since :meth:`carry_on` or :meth:`train_state`: no weight, no learning rate."""
-        own = self._opt_state is state.opt_state and self._step is state.step and self._key is state.key
-        return own and self.optimizer.given_rate is None and store.holds(self.layer, state.params, state.state)
+    def marks(self) -> list[Any]:
+        """List what makes the training state; as long as nothing is set, no weight and no learning rate, these very objects."""
+        return [self._opt_state, self._step, self._key, self.optimizer.given_rate, *store.marks(self.layer)]
 
     @checked_arguments
     def compile(

@@ -17,7 +17,6 @@ from jkeras.core.errors import DataError, ShapeError
 from jkeras.core.graph import Program
 from jkeras.core.nest import flatten, is_numbers, resolve
 from jkeras.core.shapes import accepts, as_column, shape_of
-from jkeras.core.shapes import spec as describe
 from jkeras.training.step import Batch, Trainer
 
 
@@ -116,14 +115,11 @@ def check_inputs(program: Program, x: Any) -> dict[str, Any]:
     if isinstance(names, str) and is_numbers(x):
         x = to_array(x, f"input {names!r}")
     found = resolve(x, names, "inputs")
-    specs = resolve(program.input_spec, names, "inputs")
     bounds = index_bounds(program)
     arrays = {}
     for name, value in found.items():
-        what, spec = f"input {name!r}", specs[name]
-        array = cast_to(to_array(value, what), spec.dtype, what)
-        spec = describe((None, *shape_of(spec)[1:]), spec.dtype)  # a fixed batch size is the batches' business
-        array = as_column(array, spec)
+        what, spec = f"input {name!r}", program.examples[name]
+        array = as_column(cast_to(to_array(value, what), spec.dtype, what), spec)
         if not accepts(spec, array):
             wanted = ", ".join(("batch", *map(str, shape_of(spec)[1:])))
             raise ShapeError(f"{what} must have shape ({wanted}{',' * (len(spec.shape) == 1)}), but got {array.shape}.")
@@ -251,6 +247,11 @@ def with_class_weight(trainer: Trainer, y: Any, sample_weight: Any, class_weight
     one_hot = targets.ndim > 1 and targets.shape[-1] > 1
     labels = targets.argmax(-1) if one_hot else np.round(targets).astype(int).reshape(len(targets), -1)[:, 0]
     return np.asarray([class_weight.get(int(c), 1.0) for c in labels.reshape(-1)], np.float32).reshape(labels.shape)
+
+
+def kept(rows: Any) -> Any:
+    """Return a batch that shares its memory with nobody, since a reader may fill its buffer anew: NumPy arrays are copied."""
+    return jax.tree.map(lambda array: array if isinstance(array, jax.Array) else np.array(array), rows)
 
 
 def slice_rows(batch: Any, start: int, stop: int | None) -> Any:

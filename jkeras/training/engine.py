@@ -147,27 +147,19 @@ class Engine:
     def _stretch(
         self, kind: str, step: Callable[..., Any], segment: Segment, constant: Any, like: Any, known: Any
     ) -> Callable[..., Any]:
-        size, padded, single = segment.batch_size, segment.padded, segment.order is None
-
-        def one(carry: Any, constant: Any, data: Any, order: Any, n: Any, i: Any) -> Any:
-            if single:
-                return step(constant, *carry, data._replace(valid=jnp.arange(size) < n if padded else None))
-            return step(constant, *carry, pick(data, order, n, i, size, padded))
-
-        def many(carry: Any, constant: Any, data: Any, order: Any, n: Any, start: Any, stop: Any) -> Any:
-            return jax.lax.fori_loop(start, stop, lambda i, c: one(c, constant, data, order, n, i), carry)
-
         fixed = (constant, segment.data, segment.order, np.int32(segment.n))
         if self.eager:
+            one, _ = _bodies(step, segment.batch_size, segment.padded, segment.order is None)
             return lambda carry, start, stop: self._run_eagerly(one, carry, fixed, range(start, stop))
-        key = (kind, size, padded, known or signature(like), signature(fixed[:3]))
-        if key in self._programs:
-            self._programs.move_to_end(key)
-        else:
-            self._programs[key] = self._compile(one, None if single else many, (like, *fixed))
+        key = (kind, segment.batch_size, segment.padded, known or signature(like), signature(fixed[:3]))
+        program = self._programs.get(key)
+        if program is None:
+            bodies = _bodies(step, segment.batch_size, segment.padded, segment.order is None)
+            program = self._programs[key] = self._compile(*bodies, (like, *fixed))
             if len(self._programs) > self.KEPT:
                 self._programs.popitem(last=False)
-        program = self._programs[key]
+        else:
+            self._programs.move_to_end(key)
         return lambda carry, start, stop: program(carry, *fixed, start, stop)
 
     def _compile(self, one: Any, many: Any, args: Any) -> Callable[..., Any]:
@@ -211,6 +203,20 @@ class Engine:
             for i in steps:
                 carry = one(carry, *fixed, np.int32(i))
             return carry, self.trainer.objective.results(carry[-1])
+
+
+def _bodies(step: Callable[..., Any], size: int, padded: bool, single: bool) -> tuple[Any, Any]:
+    """Return the functions for one step and for a stretch of steps; None for the latter where there is but one batch."""
+
+    def one(carry: Any, constant: Any, data: Any, order: Any, n: Any, i: Any) -> Any:
+        if single:
+            return step(constant, *carry, data._replace(valid=jnp.arange(size) < n if padded else None))
+        return step(constant, *carry, pick(data, order, n, i, size, padded))
+
+    def many(carry: Any, constant: Any, data: Any, order: Any, n: Any, start: Any, stop: Any) -> Any:
+        return jax.lax.fori_loop(start, stop, lambda i, c: one(c, constant, data, order, n, i), carry)
+
+    return one, None if single else many
 
 
 class Spare:
@@ -273,8 +279,8 @@ class Sizes:
     next power of two.
     """
 
-    def __init__(self, *known: int):
-        self._known = set(known)
+    def __init__(self) -> None:
+        self._known: set[int] = set()
 
     def fit(self, n: int) -> int:
         """Return the size for a batch of n examples."""

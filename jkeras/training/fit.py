@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,9 +13,9 @@ import numpy as np
 
 from jkeras.callbacks import CallbackList
 from jkeras.core.describe import mixing
+from jkeras.core.errors import noted
 from jkeras.core.nest import map_nest
-from jkeras.core.store import owned
-from jkeras.training.data import check_inputs, count, is_stream, unpack
+from jkeras.training.data import check_inputs, count, is_stream, kept, unpack
 from jkeras.training.engine import Engine, Pace, bucket, fill_up, signature
 from jkeras.training.interrupts import guarded, shielded
 from jkeras.training.progress import Display
@@ -26,64 +27,132 @@ def host(results: Any) -> dict[str, Any]:
 
 
 class Stretches:
-    """The dispatches of one epoch, or of one evaluation: a carry that goes through the segments of a source.
+    """The dispatches of one evaluation, and the hooks around each: a carry that goes through the segments of a source.
+
+    Args:
+      model: which is asked whether to stop.
+      program_of: ``(segment, carry, signature of the carry) -> program``.
+      carry: where to start.
+      pace: how many steps go into one dispatch.
+      callbacks, show: who is told of every batch, where they want to know.
 
     Attributes:
       carry: ``(TrainState, totals)`` or ``(state, totals)``, after the last finished dispatch.
       logs: the results so far, on the device; None before the first.
       done: how many steps were taken.
-      waited: whether the last dispatch has been waited for; batches of a stream are prepared while earlier ones run.
     """
 
-    def __init__(self, program_of: Callable[..., Any], carry: Any, pace: Pace):
-        self._program_of, self._pace = program_of, pace
+    doing = "test"
+
+    def __init__(
+        self, model: Any, program_of: Callable[..., Any], carry: Any, pace: Pace, callbacks: CallbackList, show: Display
+    ):
+        self._model, self._program_of, self._pace = model, program_of, pace
+        self._callbacks, self._show = callbacks, show
+        self._wants = callbacks.wants_batches(self.doing)
+        self._program: Any = None
         self.logs: Any = None
-        self.done, self.waited = 0, True
+        self.done = 0
         self.replace(carry)
 
     def replace(self, carry: Any) -> None:
         """Go on from another carry, whose shapes and shardings may be others."""
-        self.carry, self._known = carry, signature(carry)
+        self.carry, self._known, self._program = carry, signature(carry), None
 
-    def run(self, segments: Any, before: Callable[[int], None], after: Callable[[], bool]) -> None:
-        """Run all segments.
-
-        Args:
-          segments: of the source.
-          before: called with the number of the step that comes next.
-          after: called after a dispatch; says whether to stop.
-        """
+    def run(self, segments: Any) -> None:
+        """Run all segments, or until it is told to stop."""
         for segment in segments:
-            start = 0
+            self._program, start = None, 0
             while start < segment.steps:
-                before(self.done)
-                program = self._program_of(segment, self.carry, self._known)
+                if self._wants:
+                    self._callbacks.call(f"on_{self.doing}_batch_begin", self.done)
+                    self.adopt()
+                if self._program is None:
+                    self._program = self._program_of(segment, self.carry, self._known)
                 stop = min(start + self._pace.size(), segment.steps)
-                began = time.perf_counter()
-                with shielded():
-                    carry, logs = program(self.carry, start, stop)
-                    self.waited = segment.steps > 1 or self._pace.is_due()
-                    if self.waited:
-                        jax.block_until_ready(logs)
-                    self.carry, self.logs = carry, logs
-                self._pace.note(stop - start, time.perf_counter() - began)
-                self.done, start = self.done + stop - start, stop
-                if after():
+                self._dispatch(start, stop, segment.steps == 1)
+                start = stop
+                if self.is_stopped():
                     return
+
+    def _dispatch(self, start: int, stop: int, alone: bool) -> None:
+        """Take some steps; wait for them, and tell of them, unless the batches of a stream are better prepared meanwhile."""
+        began = time.perf_counter()
+        logs: Any = {}
+        with shielded():
+            carry, results = self._program(self.carry, start, stop)
+            waited = not alone or self._pace.is_due()
+            if waited and (self._wants or self._show.is_live):
+                logs = host(results)
+            elif waited:
+                jax.block_until_ready(results)
+            self.carry, self.logs = carry, results
+        self._pace.note(stop - start, time.perf_counter() - began)
+        self.done += stop - start
+        if waited:
+            self.hold()
+            self._show.update(self.done, logs)
+        if self._wants:
+            self._callbacks.call(f"on_{self.doing}_batch_end", self.done - 1, logs=logs)
+            self.adopt()
 
     def results(self) -> dict[str, Any]:
         """Return the logs so far on the host."""
         return host(self.logs)
 
+    def is_stopped(self) -> bool:
+        """Whether to stop after this dispatch."""
+        return self._model.stop_evaluating
 
-@contextlib.contextmanager
-def placed(doing: str, place: Callable[[], str]) -> Iterator[None]:
-    """Note on an error what was being done, and where."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"While {doing} was at {place()}.")
-        raise
+    def hold(self) -> None:
+        """Let the model hold what the last dispatch returned; nothing is held while a model is judged."""
+
+    def adopt(self) -> None:
+        """Take over what a hook has changed in the model; nothing while a model is judged."""
+
+
+class Epoch(Stretches):
+    """The dispatches of one epoch of training, from the state that the model holds; it holds the state after each."""
+
+    doing = "train"
+
+    def __init__(self, model: Any, engine: Engine, pace: Pace, callbacks: CallbackList, show: Display):
+        self._stopping = model.stop_training  # set before the epoch, it ends it after one batch, as in Keras
+        self._held = model.train_state()
+        self._marks = model.marks()
+        carry = self._held, engine.empty()
+        super().__init__(model, engine.train, carry, Pace(True) if self._stopping else pace, callbacks, show)
+
+    def train(self, engine: Engine, source: Any) -> dict[str, Any]:
+        """Take the epoch's steps; the model holds the state after them, also after an error. Return the logs."""
+        try:
+            self.run(source.segments(engine, self._held))
+            jax.block_until_ready(self.logs)
+        finally:
+            with contextlib.suppress(Exception):  # what a dispatch that failed was to return is no state to hold
+                jax.block_until_ready(self.carry)
+                self.hold()
+        return self.results()
+
+    def is_stopped(self) -> bool:
+        """Whether to stop after this dispatch."""
+        return self._stopping or self._model.stop_training
+
+    def hold(self) -> None:
+        """Let the model hold the state after the last dispatch."""
+        if self.carry[0] is not self._held:
+            self._held = self.carry[0]
+            with shielded():  # the model is never left with some layers of one step and some of another
+                self._model.carry_on(self._held)
+            self._marks = self._model.marks()
+
+    def adopt(self) -> None:
+        """Take over what a hook has changed in the model."""
+        marks = self._model.marks()
+        if len(marks) != len(self._marks) or not all(map(operator.is_, marks, self._marks)):
+            self._held = self._model.train_state()
+            self._marks = self._model.marks()
+            self.replace((self._held, self.carry[1]))
 
 
 def run_epochs(
@@ -98,21 +167,22 @@ def run_epochs(
     """Train; whatever happens, the model is left with the state after the last finished step."""
     watched = not callbacks.are_ours
     pace, logs = Pace(callbacks.wants_batches("train")), {}
-    place = [epochs.start, 0]
+    epoch, run = epochs.start, None
     try:
-        with guarded(), placed("fit", lambda: f"epoch {place[0] + 1}, batch {place[1]}"):
+        with guarded(), noted(lambda: f"While fit was at epoch {epoch + 1}, batch {run.done if run else 0}."):
             callbacks.call("on_train_begin")
             for epoch in epochs:
-                place[:] = epoch, 0
+                run = None
                 callbacks.call("on_epoch_begin", epoch)
                 show.begin(epoch, epochs.stop, source.steps)
                 compiled_before = engine.compile_seconds
-                steps, logs = _train_epoch(model, engine, source, pace, callbacks, show, place)
+                run = Epoch(model, engine, pace, callbacks, show)
+                logs = run.train(engine, source)
                 logs |= validate(epoch, model)
                 if watched:
                     show.clear()  # callbacks may start programs that print
                 callbacks.call("on_epoch_end", epoch, logs=logs)
-                show.end(steps, logs, engine.compile_seconds - compiled_before)
+                show.end(run.done, logs, engine.compile_seconds - compiled_before)
                 if model.stop_training:
                     break
     finally:
@@ -121,81 +191,21 @@ def run_epochs(
     callbacks.call("on_train_end", logs=logs)
 
 
-def _train_epoch(
-    model: Any, engine: Engine, source: Any, pace: Pace, callbacks: CallbackList, show: Display, place: list[int]
-) -> tuple[int, dict[str, Any]]:
-    """Take an epoch's steps from the state that the model holds, and let it hold the state after them, also after an error."""
-    wants, held = callbacks.wants_batches("train"), model.train_state()
-    stopping = model.stop_training  # set before the epoch, it ends it after one batch, as in Keras
-    run = Stretches(engine.train, (held, engine.empty()), Pace(True) if stopping else pace)
-
-    def hold() -> None:
-        nonlocal held
-        if run.carry[0] is not held:
-            held = run.carry[0]
-            with shielded():  # the model is never left with some layers of one step and some of another
-                model.carry_on(held)
-
-    def adopt() -> None:
-        """Take over what a hook has changed in the model."""
-        nonlocal held
-        if not model.still_holds(held):
-            held = model.train_state()
-            run.replace((held, run.carry[1]))
-
-    def before(step: int) -> None:
-        place[1] = step
-        if wants:
-            callbacks.call("on_train_batch_begin", step)
-            adopt()
-
-    def after() -> bool:
-        place[1] = run.done
-        if run.waited:
-            hold()
-            if wants or show.is_live:
-                logs = run.results()
-                show.update(run.done, logs)
-        if wants:
-            callbacks.call("on_train_batch_end", run.done - 1, logs=logs)
-            adopt()
-        return stopping or model.stop_training
-
-    try:
-        run.run(source.segments(engine, held), before, after)
-        jax.block_until_ready(run.logs)
-    finally:
-        with contextlib.suppress(Exception):  # what a dispatch that failed was to return is no state to hold
-            jax.block_until_ready(run.carry)
-            hold()
-    return run.done, run.results()
-
-
 def run_tests(
     model: Any, engine: Engine, source: Any, params: Any, state: Any, callbacks: CallbackList, show: Display
 ) -> tuple[int, dict[str, float], Any]:
     """Evaluate; return the number of steps, the logs, and the state that the layers are left in."""
-    wants = callbacks.wants_batches("test")
-    run = Stretches(lambda s, like, known: engine.test(s, params, like, known), (state, engine.empty()), Pace(wants))
+
+    def program_of(segment: Any, carry: Any, known: Any) -> Any:
+        return engine.test(segment, params, carry, known)
+
+    run = Stretches(model, program_of, (state, engine.empty()), Pace(callbacks.wants_batches("test")), callbacks, show)
     model.stop_evaluating = False
-
-    def before(step: int) -> None:
-        if wants:
-            callbacks.call("on_test_batch_begin", step)
-
-    def after() -> bool:
-        if run.waited and (wants or show.is_live):
-            logs = run.results()
-            show.update(run.done, logs)
-        if wants:
-            callbacks.call("on_test_batch_end", run.done - 1, logs=logs)
-        return model.stop_evaluating
-
     try:
-        with placed("evaluate", lambda: f"batch {run.done}"):
+        with noted(lambda: f"While evaluate was at batch {run.done}."):
             callbacks.call("on_test_begin")
             show.begin(0, 1, source.steps)
-            run.run(source.segments(engine, None), before, after)
+            run.run(source.segments(engine, None))
             logs = run.results()
             callbacks.call("on_test_end", logs=logs)
         return run.done, logs, run.carry[0]
@@ -226,7 +236,7 @@ def run_predictions(
     available = None if is_stream(x) else -(-count(arrays) // batch_size)
     model.stop_predicting = False
     try:
-        with placed("predict", lambda: f"batch {len(pieces)}"):
+        with noted(lambda: f"While predict was at batch {len(pieces)}."):
             callbacks.call("on_predict_begin")
             show.begin(0, 1, available if steps is None else steps)
             for n, rows in _batches(trainer, arrays, batch_size, steps):
@@ -260,8 +270,7 @@ def _batches(trainer: Any, x: Any, batch_size: int, steps: int | None) -> Any:
             if i == steps:
                 return
             rows = check_inputs(trainer.layer.definition.program, unpack(item, "the data")[0])
-            rows = {name: owned(array) for name, array in rows.items()}  # a reader may fill its buffer anew meanwhile
-            yield count(rows), rows
+            yield count(rows), kept(rows)
         return
     for i, start in enumerate(range(0, count(x), batch_size)):
         if i == steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Mapping
 from typing import Any
@@ -31,12 +32,12 @@ class Objective:
     weights: Mapping[str, float]
     metrics: Mapping[str, tuple[tuple[metrics.Metric, bool], ...]]
 
-    @property
+    @functools.cached_property
     def names(self) -> list[str]:
         """The output names in the model's order."""
         return flatten(self.outputs)
 
-    @property
+    @functools.cached_property
     def wanted(self) -> list[str]:
         """The outputs that need targets."""
         return [name for name in self.names if self.losses[name] is not None or self.metrics[name]]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.errors import DataError
-from jkeras.training.data import check, count, unpack
+from jkeras.training.data import check, count, kept, unpack
 from jkeras.training.engine import Engine, Segment, fill_up
 from jkeras.training.step import Batch, Trainer, TrainState
 
@@ -171,13 +171,7 @@ def single(engine: Engine, batch: Batch, kind: str, mixes: bool) -> Segment:
     """Make a segment of one batch, filled up to a size that is compiled already where no example meets another."""
     n = count(batch)
     size = n if mixes else engine.trainer.fixed_batch or engine.sizes[kind].fit(n)
-    batch = fill_up(batch, size) if size > n else jax.tree.map(_owned, batch)
-    return Segment(batch, None, n, 1, size, not mixes)
-
-
-def _owned(array: Any) -> Any:
-    """Return an array that shares its memory with nobody: a copy of a NumPy array, which goes to the device with its program."""
-    return array if isinstance(array, jax.Array) else np.array(array)
+    return Segment(fill_up(batch, size) if size > n else kept(batch), None, n, 1, size, not mixes)
 
 
 class Peeked:
