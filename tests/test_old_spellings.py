@@ -135,7 +135,7 @@ def test_no_table_of_old_names_lists_what_is_there():
     exported = {name for module in public for name in vars(module).get("__all__", ()) if hasattr(module, "__file__")}
     assert not exported & set(ABSENT)
     assert not exported & set(MODULES)
-    aliases = {"Convolution1D", "random_normal", "random_uniform"}  # in layers and in initializers
+    aliases = {"random_normal", "random_uniform"}  # of initializers
     assert exported & set(NAMES) <= aliases
 
 

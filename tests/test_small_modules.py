@@ -284,6 +284,15 @@ def test_a_sequential_without_input_learns_its_shape_from_the_first_batch_of_a_s
     assert len(history.epoch) == 1
 
 
+def test_a_dataset_from_which_a_sequential_learns_its_shape_keeps_its_length_and_hooks(capsys):
+    data, model = Counted(), Sequential([Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(data, epochs=2, verbose=2)
+    assert capsys.readouterr().out.count("4/4") == 2
+    assert (data.begun, data.hooks) == (2, ["begin", "end"] * 2)
+    assert model.history.params["steps"] == len(data)
+
+
 def test_a_buffer_that_a_generator_fills_anew_is_copied():
     buffer = np.zeros((2, 1), "float32")
 

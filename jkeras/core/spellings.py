@@ -46,7 +46,6 @@ METHODS = {
     "nodes": "model.program.steps",
 }
 NAMES = {
-    "Convolution1D": "Conv1D",
     "TimeDistributedDense": "TimeDistributed(Dense(...))",
     "Merge": "Concatenate, Add and the other merging layers",
     "merge": "concatenate, add and the other merging functions",

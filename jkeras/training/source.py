@@ -182,6 +182,12 @@ class Peeked:
         self._begun: Iterator | None = iter(items)
         self.first = next(self._begun, None)
 
+    def __len__(self) -> int:
+        return len(self._items)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._items, name)  # the hooks of a PyDataset
+
     def __iter__(self) -> Iterator:
         if self._begun is None:
             return iter(self._items)
