@@ -1,4 +1,4 @@
-"""Compilation of what runs once: drawing weights, shuffling, copying."""
+"""Compilation of random draws that run once, or once an epoch: of weights, and of the bits that shuffle."""
 
 from __future__ import annotations
 
