@@ -188,7 +188,7 @@ class Compiled:
             raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}.")
         chosen = optimizers.get(optimizer)
         owner = None if chosen.owner is None else chosen.owner()
-        before, self._compiled = self._compiled, {
+        before, previous, self._compiled = self._compiled, self.optimizer, {
             "optimizer": chosen if owner in (None, self) else chosen.copy(),
             "loss": loss,
             "loss_weights": loss_weights,
@@ -202,13 +202,13 @@ class Compiled:
         except BaseException:
             self._compiled = before
             raise
-        if before is not None and before["optimizer"] is not self.optimizer:
-            before["optimizer"].owner = None
-        if before is None or before["optimizer"] is not self.optimizer:
+        if previous is not self.optimizer:
             self._forget_optimizer()
+            if previous is not None:
+                previous.owner = None
         self.optimizer.owner = weakref.ref(self)
-        now = store.frozen_paths(self._layer) if self._layer is not None else frozenset()
-        self._flags = {} if self._layer is None else {node: path in now for path, node in self._layer.places}
+        frozen, places = (frozenset(), ()) if self._layer is None else (self.frozen, self._layer.places)
+        self._flags = {node: path in frozen for path, node in places}
         self._engine = None
         if seed is not None:
             self._seed, self._key = seed, None
@@ -241,7 +241,7 @@ class Compiled:
         known = self._predicting
         if known is None or known.trainer.layer is not self.layer or known.trainer.frozen != self.frozen:
             objective = make_objective(self.program.output_names, None, None, None, None)
-            trainer = Trainer(self.layer, objective, optimizers.get("sgd"), self.input_spec, self.frozen)
+            trainer = Trainer(self.layer, objective, optimizers.get("sgd").transformation, self.input_spec, self.frozen)
             self._predicting = known = Engine(trainer)
         return known
 

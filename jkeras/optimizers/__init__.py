@@ -3,6 +3,8 @@
 Keras and Optax define some optimizers differently by default; what is here reproduces Keras's, and any
 ``optax.GradientTransformation`` can be used in its place, unchanged. A learning rate is a number or a schedule
 ``step -> number``; a number is kept in the optimizer's state, where it can be changed without compiling anew.
+
+Each function here returns its part of the chain; :func:`~jkeras.optimizers.face.constructor` does what is common to all.
 """
 
 from __future__ import annotations
@@ -10,49 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from jkeras.core.named import look_up
-from jkeras.optimizers.face import FOREIGN, Optimizer, Settable, checked_rate, constructor
-
-
-def _common(
-    kind: str,
-    config: dict[str, Any],
-    core: optax.GradientTransformation,
-    *,
-    weight_decay: float | None,
-    clipnorm: float | None,
-    clipvalue: float | None,
-    global_clipnorm: float | None,
-) -> tuple[dict[str, Any], optax.GradientTransformation]:
-    """Clip before, decay after: what every Keras optimizer can do."""
-    for name, value in (("clipnorm", clipnorm), ("clipvalue", clipvalue), ("global_clipnorm", global_clipnorm)):
-        if value is not None and value <= 0:
-            raise ValueError(f"{kind}: {name} must be positive, but got {value!r}.")
-    if sum(value is not None for value in (clipnorm, clipvalue, global_clipnorm)) > 1:
-        raise ValueError(f"{kind}: only one of clipnorm, clipvalue and global_clipnorm can be used.")
-    parts = []
-    if clipnorm is not None:
-        parts.append(optax.stateless_with_tree_map(lambda g, _: optax.projections.projection_l2_ball(g, clipnorm)))
-    if clipvalue is not None:
-        parts.append(optax.clip(clipvalue))
-    if global_clipnorm is not None:
-        parts.append(optax.clip_by_global_norm(global_clipnorm))
-    whole = optax.chain(*parts, core) if parts else core
-    shown = {
-        **config,
-        "weight_decay": weight_decay,
-        "clipnorm": clipnorm,
-        "clipvalue": clipvalue,
-        "global_clipnorm": global_clipnorm,
-    }
-    return shown, optax.GradientTransformation(whole.init, whole.update)
-
-
-def _settable(rate: Any) -> Any:
-    return Settable(rate) if callable(rate) and not hasattr(rate, "init") else rate
+from jkeras.optimizers.face import FOREIGN, Optimizer, constructor
 
 
 def _decay(learning_rate: Any, weight_decay: float | None) -> Any:
@@ -66,9 +31,6 @@ def SGD(
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
 ) -> Any:
     r"""Make stochastic gradient descent, :math:`w \leftarrow w - \eta g`, with momentum :math:`v \leftarrow \mu v - \eta g`.
 
@@ -90,17 +52,8 @@ def SGD(
     """
     if not 0 <= momentum <= 1:
         raise ValueError(f"SGD: momentum must be between 0 and 1, but got {momentum!r}.")
-
-    def make(learning_rate: Any) -> optax.GradientTransformation:
-        inertia = optax.trace(momentum, nesterov) if momentum else optax.identity()
-        return optax.chain(optax.scale_by_learning_rate(learning_rate), inertia, _decay(learning_rate, weight_decay))
-
-    rate = checked_rate("SGD", learning_rate)
-    config = {"learning_rate": learning_rate, "momentum": momentum, "nesterov": nesterov}
-    return _common(
-        "SGD", config, optax.inject_hyperparams(make)(learning_rate=_settable(rate)),
-        weight_decay=weight_decay, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
-    )  # fmt: skip
+    inertia = optax.trace(momentum, nesterov) if momentum else optax.identity()
+    return optax.chain(optax.scale_by_learning_rate(learning_rate), inertia, _decay(learning_rate, weight_decay))
 
 
 @constructor
@@ -111,9 +64,6 @@ def RMSprop(
     epsilon: float = 1e-7,
     centered: bool = False,
     weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
 ) -> Any:
     r"""Make RMSprop: :math:`v \leftarrow \rho v + (1 - \rho) g^2`, :math:`w \leftarrow w - \eta g / \sqrt{v + \epsilon}`.
 
@@ -131,20 +81,10 @@ def RMSprop(
 
     Reference: Tieleman and Hinton, Coursera lecture 6.5 (2012); ``keras.optimizers.RMSprop``.
     """
-
-    def make(learning_rate: Any) -> optax.GradientTransformation:
-        scale = optax.scale_by_stddev if centered else optax.scale_by_rms
-        inertia = optax.trace(momentum) if momentum else optax.identity()
-        mean_square = scale(decay=rho, eps=epsilon, eps_in_sqrt=True)
-        step = optax.scale_by_learning_rate(learning_rate)
-        return optax.chain(mean_square, step, inertia, _decay(learning_rate, weight_decay))
-
-    rate = checked_rate("RMSprop", learning_rate)
-    config = {"learning_rate": learning_rate, "rho": rho, "momentum": momentum, "epsilon": epsilon, "centered": centered}
-    return _common(
-        "RMSprop", config, optax.inject_hyperparams(make)(learning_rate=_settable(rate)),
-        weight_decay=weight_decay, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
-    )  # fmt: skip
+    scale = optax.scale_by_stddev if centered else optax.scale_by_rms
+    mean_square = scale(decay=rho, eps=epsilon, eps_in_sqrt=True)
+    inertia = optax.trace(momentum) if momentum else optax.identity()
+    return optax.chain(mean_square, optax.scale_by_learning_rate(learning_rate), inertia, _decay(learning_rate, weight_decay))
 
 
 @constructor
@@ -155,9 +95,6 @@ def Adam(
     epsilon: float = 1e-7,
     amsgrad: bool = False,
     weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
 ) -> Any:
     r"""Make Adam as Keras defines it.
 
@@ -180,26 +117,30 @@ def Adam(
 
     Reference: Kingma and Ba, arXiv:1412.6980; Reddi et al., arXiv:1904.09237; ``keras.optimizers.Adam``.
     """
+    moments = _adam_direction(beta_1, beta_2, epsilon, amsgrad)
+    return optax.chain(moments, optax.scale_by_learning_rate(learning_rate), _decay(learning_rate, weight_decay))
 
-    def corrected(count: Any) -> Any:
-        return jnp.sqrt(1 - beta_2 ** (count + 1.0))
 
-    def make(learning_rate: Any, eps: Any, factor: Any) -> optax.GradientTransformation:
-        if amsgrad:
-            # Keras keeps the largest uncorrected v; the correction then multiplies the step.
-            moments = optax.scale_by_amsgrad(beta_1, beta_2, eps=epsilon, bias_correction_nu=False)
-            moments = optax.chain(moments, optax.scale(factor))
-        else:
-            moments = optax.scale_by_adam(beta_1, beta_2, eps=eps)
-        return optax.chain(moments, optax.scale_by_learning_rate(learning_rate), _decay(learning_rate, weight_decay))
+def _adam_direction(beta_1: float, beta_2: float, epsilon: float, amsgrad: bool) -> optax.GradientTransformation:
+    """Divide the mean gradient by the root of the mean square, the correction of their biases being a factor of the whole.
 
-    rate = checked_rate("Adam", learning_rate)
-    core = optax.inject_hyperparams(make)(learning_rate=_settable(rate), eps=lambda n: epsilon / corrected(n), factor=corrected)
-    config = {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
-    return _common(
-        "Adam", config, core,
-        weight_decay=weight_decay, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
-    )  # fmt: skip
+    ``optax.scale_by_adam`` corrects each before it adds epsilon; ``optax.scale_by_amsgrad`` keeps the largest corrected square.
+    """
+
+    def init(params: Any) -> optax.ScaleByAmsgradState:
+        mu, nu = optax.tree.zeros_like(params), optax.tree.zeros_like(params)
+        return optax.ScaleByAmsgradState(jnp.zeros((), jnp.int32), mu, nu, optax.tree.zeros_like(params) if amsgrad else ())
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByAmsgradState]:
+        count = optax.safe_increment(state.count)
+        mu = optax.tree.update_moment(updates, state.mu, beta_1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, beta_2, 2)
+        largest = jax.tree.map(jnp.maximum, state.nu_max, nu) if amsgrad else nu
+        factor = jnp.sqrt(1 - beta_2**count) / (1 - beta_1**count)
+        steps = jax.tree.map(lambda m, v: factor.astype(m.dtype) * m / (jnp.sqrt(v) + epsilon), mu, largest)
+        return steps, optax.ScaleByAmsgradState(count, mu, nu, largest if amsgrad else ())
+
+    return optax.GradientTransformation(init, update)
 
 
 _TABLE: dict[str, Callable[..., Optimizer]] = {

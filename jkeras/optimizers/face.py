@@ -20,6 +20,7 @@ from jkeras.core.arguments import bind
 from jkeras.core.constructors import made_again
 from jkeras.core.errors import nearest
 from jkeras.core.pickling import refuse_nameless
+from jkeras.core.spellings import ARGUMENTS, older
 
 FOREIGN = "GradientTransformation"  # the kind of what was made by Optax
 
@@ -134,7 +135,7 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if callable(value) and not hasattr(value, "__array__"):
+        if is_schedule(value):
             raise TypeError(f"{self.kind}: a schedule is given where the optimizer is made: {self.kind}(learning_rate=schedule).")
         rate = checked_rate(self.kind, value)
         state = self._state()
@@ -160,15 +161,14 @@ class Optimizer:
         config = self.__dict__.get("config", {})
         if name in config:
             return config[name]
-        old = {"lr": "learning_rate", "decay": "weight_decay, or a schedule as learning_rate"}.get(name)
-        hint = f" Its name is {old} now." if old else nearest(name, (*config, "learning_rate", "iterations", "variables"))
+        hint = older(name, ARGUMENTS) or nearest(name, (*config, "learning_rate", "iterations", "variables"))
         raise AttributeError(f"{self.__dict__.get('kind', 'Optimizer')} has no attribute {name!r}.{hint}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("config", {}) and name != "learning_rate":
             raise AttributeError(f"{self.kind}: {name} is fixed when the optimizer is made; make another and compile with it.")
-        if name == "lr":
-            raise AttributeError(f"{self.kind}: lr is called learning_rate now.")
+        if older(name, ARGUMENTS):
+            raise AttributeError(f"{self.kind}:{older(name, ARGUMENTS)}")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -248,9 +248,7 @@ def rate_in(state: Any) -> Any:
     for node in jax.tree.leaves(state, is_leaf=_holds_rate):
         if _holds_rate(node):
             scheduled = _schedule_of(node)
-            return (
-                node.hyperparams["learning_rate"] if scheduled is None or not isinstance(scheduled, SettableState) else scheduled
-            )
+            return scheduled if isinstance(scheduled, SettableState) else node.hyperparams["learning_rate"]
     return None
 
 
@@ -279,23 +277,64 @@ def with_rate(state: Any, rate: float) -> Any:
     return jax.tree.map(changed, state, is_leaf=_holds_rate)
 
 
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
 def constructor(function: Callable[..., Any]) -> Any:
-    """Make the class whose constructor checks the arguments' names and calls the function."""
-    signature = inspect.signature(function)
+    """Make the class of optimizers of a function ``(learning_rate, ...) -> optax.GradientTransformation``.
+
+    The class takes the function's arguments and, after them, ``clipnorm``, ``clipvalue`` and ``global_clipnorm``; it checks them,
+    keeps the learning rate in the state, and clips gradients before anything else sees them. The function is called once with
+    learning rate 0 where an optimizer is made, so that it can refuse what is wrong, and again while steps are traced.
+    """
+    kind, own = function.__name__, inspect.signature(function)
+    clips = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in CLIPS]
+    signature = own.replace(parameters=[*own.parameters.values(), *clips])
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
         kwargs.pop("name", None)
-        bound = bind(function.__name__, signature, args, kwargs)
-        self._record(function.__name__, *function(*bound.args, **bound.kwargs))
+        config = bind(kind, signature, args, kwargs).arguments
+        given = {name: value for name, value in config.items() if name in own.parameters}
+        rate = checked_rate(kind, given.pop("learning_rate"))
+        before = _clipping(kind, {name: config[name] for name in CLIPS})
+        function(0.0, **given)
+
+        def core(learning_rate: Any) -> optax.GradientTransformation:
+            return function(learning_rate, **given)
+
+        settable = Settable(rate) if is_schedule(rate) and not hasattr(rate, "init") else rate
+        whole = optax.chain(*before, optax.inject_hyperparams(core)(learning_rate=settable))
+        self._record(kind, config, optax.GradientTransformation(whole.init, whole.update))
 
     about = {"__init__": __init__, "__doc__": function.__doc__, "__module__": function.__module__, "__signature__": signature}
-    return type(function.__name__, (Optimizer,), about)
+    return type(kind, (Optimizer,), about)
+
+
+def _clipping(kind: str, limits: Mapping[str, Any]) -> list[optax.GradientTransformation]:
+    """Return what brings gradients under the one limit that is not None, if there is one."""
+    given = {name: value for name, value in limits.items() if value is not None}
+    for name, value in given.items():
+        if value <= 0:
+            raise ValueError(f"{kind}: {name} must be positive, but got {value!r}.")
+    if len(given) > 1:
+        raise ValueError(f"{kind}: only one of clipnorm, clipvalue and global_clipnorm can be used.")
+    makers: dict[str, Callable[[float], optax.GradientTransformation]] = {
+        "clipnorm": lambda most: optax.stateless_with_tree_map(lambda g, _: optax.projections.projection_l2_ball(g, most)),
+        "clipvalue": optax.clip,
+        "global_clipnorm": optax.clip_by_global_norm,
+    }
+    return [makers[name](value) for name, value in given.items()]
+
+
+def is_schedule(rate: Any) -> bool:
+    """Whether a learning rate is a function of the step, and nothing that turns into a number."""
+    return callable(rate) and not hasattr(rate, "__array__")
 
 
 def checked_rate(kind: str, learning_rate: Any) -> Any:
     """Return a learning rate as a float, or a schedule as it is."""
     rate: Any = learning_rate
-    if callable(rate) and not hasattr(rate, "__array__"):
+    if is_schedule(rate):
         return rate
     if getattr(rate, "shape", None) == ():
         rate = float(rate)  # type: ignore[arg-type]
