@@ -110,11 +110,16 @@ def test_a_fraction_for_an_integer_input_is_refused_whatever_array_it_comes_in(m
         Model(x, Embedding(10, 1)(x)).predict(make(np.array([[value]], "float32")), verbose=0)
 
 
-def test_whole_numbers_beyond_int32_are_real_targets():
+@pytest.mark.parametrize("kind", ["int64", "uint64", "uint32", list])
+def test_whole_numbers_beyond_int32_are_real_targets(kind):
     model = Sequential([Input((1,)), Dense(1, kernel_initializer="zeros")])
-    model.compile("sgd", "mae")
-    y = np.array([1_000_000, 2_787_965_087, 5, -(2**40)])
-    np.testing.assert_allclose(model.evaluate(np.ones((4, 1)), y, verbose=0), np.abs(y).mean(), rtol=1e-6)
+    model.compile("sgd", "mae", metrics=["mse"])
+    whole = [1_000_000, 2_787_965_087, 5, 2**32 - 1]
+    y, x = whole if kind is list else np.array(whole, kind), np.ones((4, 1))
+    expected = np.mean(whole), np.mean(np.square(whole, dtype=float))
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.test_on_batch(x, y), expected, rtol=1e-6)
+    assert model.fit(x, y, verbose=0).history["loss"] == pytest.approx(expected[:1])
 
 
 def test_a_target_that_is_neither_0_nor_1_is_never_accurate():
