@@ -59,10 +59,10 @@ def test_json_keeps_names_functions_and_nesting():
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        ('{"layer": "Dens", "config": {"units": 3}}', UnknownNameError, "Did you mean 'Dense'"),
-        ('{"custom": "Nobodys", "config": {}}', UnknownNameError, "no custom called 'Nobodys'"),
-        ('{"layer": "Dense", "config": {"units": "3"}}', ValueError, "positive integer"),
-        ('{"layer": "Dense", "config": {"size": 3}}', TypeError, "no argument 'size'"),
+        ('{"module": "layers", "class_name": "Dens", "config": {"units": 3}}', UnknownNameError, "Did you mean 'Dense'"),
+        ('{"module": "custom", "class_name": "Nobodys", "config": {}}', UnknownNameError, "no custom layer called 'Nobodys'"),
+        ('{"module": "layers", "class_name": "Dense", "config": {"units": "3"}}', ValueError, "positive integer"),
+        ('{"module": "layers", "class_name": "Dense", "config": {"size": 3}}', TypeError, "no argument 'size'"),
         ('{"units": 3}', ValueError, "no layer and no function"),
         ("[1, 2]", ValueError, "describes no layer"),
     ],
@@ -116,7 +116,10 @@ def test_a_users_constructor_does_not_replace_the_librarys_of_the_same_name():
         return (lambda key, x: ({}, {})), (lambda params, state, x, ctx: (x + size, state))
 
     assert library == before
-    assert from_json('{"layer": "Embedding", "config": {"input_dim": 3, "output_dim": 2}}').kind == "Embedding"
+    assert (
+        from_json('{"module": "layers", "class_name": "Embedding", "config": {"input_dim": 3, "output_dim": 2}}').kind
+        == "Embedding"
+    )
     mine = from_json(to_json(Embedding(2)))
     assert isinstance(mine, Embedding)
     assert mine(np.ones((1, 2))).tolist() == [[3.0, 3.0]]

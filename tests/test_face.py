@@ -41,7 +41,7 @@ ABSENT = {  # Keras's public attributes that jkeras does not have, by the reason
         "predict_function predict_step test_function test_step train_function train_step jit_compile steps_per_execution"
     ),
     "saving comes as one piece, later": (
-        "save save_weights load_weights save_own_variables load_own_variables export to_json get_config from_config "
+        "save save_weights load_weights save_own_variables load_own_variables export to_json "
         "get_compile_config compile_from_config variable_serialization_spec"
     ),
     "quantisation and LoRA are not offered": (

@@ -77,9 +77,9 @@ def made_again(constructor: Any, config: dict[str, Any]) -> Any:
     return constructor(*positional, **config, **(named[0] if named else {}))
 
 
-def common_of(layer: Layer) -> dict[str, Any]:
-    """Return what a layer was told that every constructor takes, ``trainable`` aside."""
-    common = {"name": layer.given_name, "dtype": layer.given_dtype, "input_shape": layer.input_shape_given}
+def common_of(layer: Layer, name: str | None = None) -> dict[str, Any]:
+    """Return what a layer was told that every constructor takes, ``trainable`` aside; ``name`` in place of its own."""
+    common = {"name": name or layer.given_name, "dtype": layer.given_dtype, "input_shape": layer.input_shape_given}
     return {name: given for name, given in common.items() if given is not None}
 
 

@@ -58,6 +58,7 @@ class Program:
       inputs, outputs: nests of slots.
       input_names, output_names: nests of names, of the same shapes.
       specs: the spec of each slot as recorded while the graph was built; empty where the input shape was not known.
+      sources: the name of the input layer behind each input slot.
     """
 
     steps: tuple[Step, ...]
@@ -67,6 +68,7 @@ class Program:
     input_names: Structure
     output_names: Structure
     specs: Mapping[int, jax.ShapeDtypeStruct]
+    sources: Mapping[int, str]
 
     @functools.cached_property
     def input_spec(self) -> Any:
@@ -234,6 +236,7 @@ def _program(order: Order, names: Mapping[int, str], inputs: Any, outputs: Any) 
         input_names=_names_of(inputs, lambda tensor: names[id(order.source_layer(tensor))]),
         output_names=_names_of(outputs, lambda tensor: _output_name(tensor, names, order)),
         specs=specs,
+        sources={slot_of(tensor): names[id(order.source_layer(tensor))] for tensor in flatten(inputs)},
     )
 
 
@@ -284,5 +287,5 @@ def sequential(layers: Sequence[Any], name: str | None = None) -> Layer:
         steps.append(Step(label, counts.setdefault(label, 0), inner, i, i + 1, {}, {}))
         counts[label] += 1
     last = names[id(chain[-1])]
-    program = Program(tuple(steps), {names[id(c)]: c for c in chain}, 0, len(chain), "input_layer", last, {})
+    program = Program(tuple(steps), {names[id(c)]: c for c in chain}, 0, len(chain), "input_layer", last, {}, {})
     return from_program(program, "Sequential", name)

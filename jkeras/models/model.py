@@ -15,15 +15,17 @@ from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import Params, State, context_of
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.operation import Operation
+from jkeras.core.plain import MODELS
 from jkeras.core.shapes import shape_of, spec_of
 from jkeras.core.symbolic import has_symbolic
+from jkeras.models.config import Configs, functional_of
 from jkeras.models.copies import Copies
 from jkeras.models.face import ModelFace
 from jkeras.models.training import TrainingMethods
 from jkeras.training.data import check_inputs, count
 
 
-class Model(Copies, ModelFace, TrainingMethods):
+class Model(Copies, Configs, ModelFace, TrainingMethods):
     """A model of everything between some inputs and some outputs, with Keras's ways of training it.
 
     It is called like a layer; its layers' weights are shared with every other model that contains them. Underneath,
@@ -370,6 +372,9 @@ class Model(Copies, ModelFace, TrainingMethods):
     def _program_for(self, x: Any) -> Any:
         """Return the program that takes inputs like x; a Sequential may have to learn its input shape from them."""
         return self.program
+
+
+MODELS["Functional"] = lambda reader, config: functional_of(reader, config, Model)
 
 
 def outward(layer: Layer) -> Any:

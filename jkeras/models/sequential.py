@@ -9,8 +9,10 @@ import numpy as np
 from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
 from jkeras.core.arguments import checked_arguments, checked_bool
 from jkeras.core.nest import flatten, is_numbers, map_nest
+from jkeras.core.plain import MODELS, Writer
 from jkeras.core.shapes import accepts, shape_of, spec
 from jkeras.core.symbolic import is_symbolic
+from jkeras.models.config import sequential_of
 from jkeras.models.model import Model, outward
 from jkeras.training.data import is_stream
 
@@ -140,6 +142,13 @@ class Sequential(Model):
             self._trace((None, *tuple(input_shape)[1:]))
         self._fill()
 
+    def get_config(self) -> dict[str, Any]:
+        """Return its name and its layers as plain data, which JSON takes as it is; the Input comes first, where there is one."""
+        if self._chain:
+            return super().get_config()
+        layers = [Writer().layer(tensor.call.layer) for tensor in self._tensors]
+        return {"name": self.name, "trainable": self._trainable, "layers": layers}
+
     def _trace(self, shape: tuple) -> None:
         starts_with_indices = bool(self._chain) and self._chain[0].kind == "Embedding"
         tensors = [Input(batch_shape=shape, dtype="int32" if starts_with_indices else "float32")]
@@ -182,3 +191,6 @@ class Sequential(Model):
             raise
         self._learned_shape = True
         return self.program
+
+
+MODELS["Sequential"] = lambda reader, config: sequential_of(reader, config, Sequential)

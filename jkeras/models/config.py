@@ -1,0 +1,128 @@
+"""Models as plain data: ``get_config`` and ``from_config``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jkeras.core.constructors import InputLayer
+from jkeras.core.layer import Layer
+from jkeras.core.nest import flatten
+from jkeras.core.plain import Reader, Writer
+from jkeras.core.shell import layer_of
+
+
+class Configs:
+    """How a model is written down and made again; ``Model`` supplies the layer."""
+
+    layer: Layer
+
+    def get_config(self) -> dict[str, Any]:
+        """Return name, layers and wiring as plain data, which JSON takes as it is; weights and ``compile`` are not in it.
+
+        Each layer is ``{"module", "class_name", "config"}``. A functional model lists ``calls`` in the order in which they run:
+        which of its ``layers`` is called, on which tensors, and which tensors that gives; tensors have numbers.
+
+        Raises:
+          TypeError: for an argument of a layer that cannot be written: an array, a function without a name.
+
+        Example:
+          >>> config = Sequential([Input((4,)), Dense(2, activation="relu", name="head")]).get_config()
+          >>> config["layers"][1]["class_name"], config["layers"][1]["config"]["units"]
+          ('Dense', 2)
+        """
+        return Writer().layer(self.layer)["config"]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make the model that :meth:`get_config` wrote down, with weights of its own.
+
+        Args:
+          config: what it returned.
+          custom_objects: constructors by name, for layers of your own that no imported module defines.
+
+        Raises:
+          UnknownNameError: for a layer or function that is not known, with the nearest that is.
+          ValueError: for data that describe no model.
+
+        Example:
+          >>> model = Sequential([Input((4,)), Dense(2)])
+          >>> Sequential.from_config(model.get_config()).output_shape
+          (None, 2)
+        """
+        kind = "Functional" if "calls" in config else "Sequential"
+        reader = Reader(custom_objects)
+        made = reader.read({"module": "models", "class_name": kind, "config": dict(config)})
+        if not isinstance(made, cls):
+            raise ValueError(
+                f"The config is that of a {kind} model: write {kind.replace('Functional', 'Model')}.from_config(config)."
+            )
+        return made
+
+
+def functional_of(reader: Reader, config: Mapping[str, Any], model: Callable[..., Any]) -> Any:
+    """Make a functional model by calling its layers on new inputs, one call after another."""
+    name, trainable, given, calls, inputs, outputs = _parts(
+        config, "Functional", **_NAMED, calls=list, inputs=object, outputs=object
+    )
+    layers = [layer_of(reader.read(entry)) for entry in given]
+    tensors: dict[int, Any] = {}
+
+    def tensor_of(number: int) -> Any:
+        if number not in tensors:
+            raise ValueError(f"The config of a Functional model takes tensor {number} before a call gives it.")
+        return tensors[number]
+
+    for call in calls:
+        numbers, made = _made_by(reader, call, layers, tensor_of)
+        if len(numbers) != len(made):
+            raise ValueError(
+                f"The config of a Functional model numbers {len(numbers)} of {len(made)} tensors of a call: {call!r}."
+            )
+        tensors.update(zip(numbers, made, strict=True))
+    made = model(reader.nest(inputs, tensor_of), reader.nest(outputs, tensor_of), name=name)
+    made.layer.store.trainable = trainable
+    return made
+
+
+def _made_by(reader: Reader, call: Any, layers: list[Any], tensor_of: Callable[[int], Any]) -> tuple[list[Any], list[Any]]:
+    """Return the numbers of the tensors that a call gives, and the tensors."""
+    number = call.get("layer") if isinstance(call, dict) else None
+    if type(number) is not int or not 0 <= number < len(layers) or not {"outputs"} <= set(call) <= _OF_A_CALL:
+        raise ValueError(f"The config of a Functional model with {len(layers)} layers holds what is no call: {call!r}.")
+    layer, numbers = layers[number], flatten(reader.nest(call["outputs"], lambda slot: slot))
+    if "inputs" not in call:
+        if not isinstance(layer, InputLayer):
+            raise ValueError(f"The config of a Functional model calls {layer!r} without inputs.")
+        return numbers, flatten(layer.store.call.tensors())
+    arguments = {name: reader.read(value) for name, value in dict(call.get("arguments", {})).items()}
+    arguments |= {name: reader.nest(value, tensor_of) for name, value in dict(call.get("tensors", {})).items()}
+    return numbers, flatten(layer(reader.nest(call["inputs"], tensor_of), **arguments))
+
+
+def sequential_of(reader: Reader, config: Mapping[str, Any], model: Callable[..., Any]) -> Any:
+    """Make a Sequential by adding its layers."""
+    name, trainable, given = _parts(config, "Sequential", **_NAMED)
+    made = model(name=name)
+    for layer in map(reader.read, given):
+        made.add(layer.store.call.tensors() if isinstance(layer, InputLayer) else layer)
+    made._trainable = trainable
+    if made._layer is not None:
+        made.layer.store.trainable = trainable
+    return made
+
+
+_NAMED: dict[str, type] = {"name": str, "trainable": bool, "layers": list}
+_OF_A_CALL = {"layer", "inputs", "outputs", "arguments", "tensors"}
+
+
+def _parts(config: Mapping[str, Any], kind: str, **parts: type) -> list[Any]:
+    """Return the entries of a config in a given order, all of them, each of its type."""
+    for name, of in parts.items():
+        if not isinstance(config.get(name, ...), of) or config.get(name, ...) is ...:
+            got = repr(config[name]) if name in config else "nothing"
+            raise ValueError(f"The config of a {kind} model must have {name!r}, a {of.__name__}, but has {got}.")
+    unknown = sorted(set(config) - set(parts))
+    if unknown:
+        raise ValueError(f"The config of a {kind} model has {', '.join(map(repr, parts))}, but this one {unknown[0]!r} too.")
+    return [config[name] for name in parts]
