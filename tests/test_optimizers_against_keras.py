@@ -158,6 +158,13 @@ def test_a_schedule_acts_on_momentum_and_decay_as_in_keras(case, start, gradient
 # -- names and arguments ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "Adam"])
+def test_an_optimizer_bears_the_name_that_keras_gives_it(kind):
+    theirs, ours = getattr(keras.optimizers, kind)(), getattr(jkeras.optimizers, kind)()
+    assert ours.name == theirs.name.rstrip("_0123456789")  # Keras numbers them through the process
+    assert ours.get_config()["name"] == ours.name
+
+
 @pytest.mark.parametrize("name", ["sgd", "SGD", "rmsprop", "RMSprop", "RMSProp", "adam", "Adam", "ADAM"])
 def test_a_name_stands_for_the_optimizer_that_keras_calls_so(name, start, gradients):
     theirs = keras.optimizers.get(name)

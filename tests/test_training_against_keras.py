@@ -313,6 +313,7 @@ CLASSES = {
 def test_class_weights_count_as_in_keras(kind):
     build, loss, y, weight = CLASSES[kind]
     fit_both(Case(build, loss, reals(N, 6), y, weighted_metrics=["acc"]), class_weight=weight)
+    fit_both(Case(build, loss, reals(N, 6), y, weighted_metrics=["acc"]), class_weight=weight, validation_split=0.25)
 
 
 def penalised(k, layers):

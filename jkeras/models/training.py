@@ -90,11 +90,11 @@ class TrainingMethods(Compiled):
                     )
             source: Any = Stream(engine.trainer, x, True, steps, "the training data")
         else:
-            weights = with_class_weight(engine.trainer, y, sample_weight, class_weight)
-            batch = check(engine.trainer, x, y, weights)
-            engine.check_batch(batch)
+            batch = check(engine.trainer, x, y, sample_weight)
             if validation_data is None:
                 batch, held_out = split_validation(batch, validation_split)
+            batch = with_class_weight(engine.trainer, batch, class_weight)  # which says nothing about what is held out
+            engine.check_batch(batch)
             size = -(-count(batch) // steps) if batch_size is None and steps else batch_size
             source = Arrays(engine.trainer, batch, _size(size), True, steps, shuffle)
         judged = held_out if validation_data is None else validation_data
@@ -196,7 +196,7 @@ class TrainingMethods(Compiled):
         """Take one step; what is returned is of this batch, in the form of :meth:`evaluate`."""
         x = self._learned(x, "train_on_batch")
         engine = self._ready(need_loss=True)
-        batch = check(engine.trainer, x, y, with_class_weight(engine.trainer, y, sample_weight, class_weight))
+        batch = with_class_weight(engine.trainer, check(engine.trainer, x, y, sample_weight), class_weight)
         segment = single(engine, batch, "train", engine.trainer.mixes_examples(True))
         carry = (self.train_state(), engine.empty())
         (state, _), logs = jax.block_until_ready(engine.train(segment, carry)(carry, 0, 1))

@@ -19,6 +19,7 @@ import optax
 from jkeras.core.arguments import bind
 from jkeras.core.constructors import made_again
 from jkeras.core.errors import nearest
+from jkeras.core.layer import spell
 from jkeras.core.pickling import refuse_nameless
 from jkeras.core.spellings import ARGUMENTS, older
 
@@ -60,8 +61,8 @@ class Optimizer:
 
     @property
     def name(self) -> str:
-        """What it is called: its kind, in Keras's spelling."""
-        return "SGD" if self.kind == "SGD" else self.kind.lower()
+        """What it is called: its kind as Keras spells the names of objects, ``rm_sprop``."""
+        return spell(self.kind)
 
     def copy(self) -> Optimizer:
         """Return another of the same arguments and learning rate, which belongs to no model."""

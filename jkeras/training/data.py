@@ -232,21 +232,22 @@ def unpack(item: Any, what: str) -> tuple[Any, Any, Any]:
     return x, y, weight
 
 
-def with_class_weight(trainer: Trainer, y: Any, sample_weight: Any, class_weight: Any) -> Any:
+def with_class_weight(trainer: Trainer, batch: Batch, class_weight: Any) -> Batch:
     """Turn weights by class number into one weight per example."""
     if class_weight is None:
-        return sample_weight
-    if sample_weight is not None:
-        raise DataError("class_weight and sample_weight cannot be used together; multiply the class weights into sample_weight.")
+        return batch
     names = trainer.objective.names
     if len(names) != 1:
         raise DataError(f"class_weight is for models with one output, but this one has {len(names)}; use sample_weight by name.")
+    if batch.weight[names[0]] is not None:
+        raise DataError("class_weight and sample_weight cannot be used together; multiply the class weights into sample_weight.")
     if not isinstance(class_weight, Mapping) or not all(isinstance(c, (int, np.integer)) for c in class_weight):
         raise DataError(f"class_weight must be a dictionary from class number to weight, but got {class_weight!r}.")
-    targets = np.asarray(check_targets(trainer, y)[names[0]])
+    targets = np.asarray(batch.y[names[0]])
     one_hot = targets.ndim > 1 and targets.shape[-1] > 1
     labels = targets.argmax(-1) if one_hot else np.round(targets).astype(int).reshape(len(targets), -1)[:, 0]
-    return np.asarray([class_weight.get(int(c), 1.0) for c in labels.reshape(-1)], np.float32).reshape(labels.shape)
+    weights = np.asarray([class_weight.get(int(c), 1.0) for c in labels.reshape(-1)], np.float32).reshape(labels.shape)
+    return batch._replace(weight={names[0]: weights})
 
 
 def kept(rows: Any) -> Any:
