@@ -16,6 +16,7 @@ from jkeras.config import (
     set_floatx,
     set_image_data_format,
 )
+from jkeras.core.errors import kind_of
 from jkeras.core.symbolic import is_symbolic
 
 
@@ -56,7 +57,7 @@ def set_value(x: Any, value: Any) -> None:
       TypeError: for what cannot be assigned to.
     """
     if not hasattr(x, "assign"):
-        raise TypeError(f"set_value takes a weight or a learning rate, but got a {type(x).__name__}.")
+        raise TypeError(f"set_value takes a weight or a learning rate, but got {kind_of(x)}.")
     x.assign(value)
 
 

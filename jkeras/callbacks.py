@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jkeras.core.errors import noted
+from jkeras.core.errors import kind_of, noted
 from jkeras.core.nest import flatten
 
 
@@ -154,7 +154,7 @@ class CallbackList:
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 hint = " It is a class: call it." if isinstance(callback, type) and issubclass(callback, Callback) else ""
-                got = f"{callback!r}, a {type(callback).__name__}"
+                got = f"{callback!r}, {kind_of(callback)}"
                 raise TypeError(f"callbacks must be jkeras.callbacks.Callback objects, but got {got}.{hint}")
         given = [callback for callback in self.callbacks if isinstance(callback, History)]
         self.history = given[-1] if given else History() if add_history else None

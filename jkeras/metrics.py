@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jkeras import losses
 from jkeras.core.errors import ShapeError
+from jkeras.core.layer import spell
 from jkeras.core.named import look_up
 from jkeras.core.shapes import shape_of
 
@@ -84,7 +85,7 @@ def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) ->
     """Make the mean of a function ``(y_true, y_pred) -> (batch, ...)`` over examples."""
     known = getattr(getattr(fn, "func", fn), "__module__", "") in (__name__, losses.__name__)
     update = functools.partial(_add_values, fn)  # no closure, so that a metric can be pickled
-    return Metric(name or getattr(fn, "__name__", type(fn).__name__), _empty, update, _mean, per_example=known)
+    return Metric(name or spell(getattr(fn, "__name__", type(fn).__name__)), _empty, update, _mean, per_example=known)
 
 
 def _add_values(fn: Callable[[Any, Any], Any], total: Total, targets: Any, outputs: Any, weights: Any = None) -> Total:

@@ -1,5 +1,7 @@
 """Further instances of kinds of faults that were once found in the shell, each against a closed form, NumPy or Keras."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -237,6 +239,25 @@ def test_a_metric_of_any_shape_is_shown_recorded_and_returned(shape, capsys):
     for name in ("many", "val_many"):
         np.testing.assert_array_equal(history.history[name], [filled] * 2)
     np.testing.assert_array_equal(model.evaluate(ONE, ZERO, verbose=0, return_dict=True)["many"], filled)
+
+
+def _Odd__Name2(y_true, y_pred):
+    return keras.ops.zeros(len(y_true))
+
+
+class OfOnesOwn:
+    def __call__(self, y_true, y_pred):
+        return keras.ops.zeros(len(y_true))
+
+
+@pytest.mark.parametrize("function", [lambda y, p: 0 * p[:, 0], _Odd__Name2, OfOnesOwn(), functools.partial(_Odd__Name2)])
+def test_a_function_as_a_metric_is_logged_by_the_name_that_keras_gives_it(function):
+    histories = []
+    for k in (keras, jkeras):
+        model = k.Sequential([k.Input((1,)), k.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=[function])
+        histories.append(model.fit(ONE, ZERO, verbose=0).history)
+    assert sorted(histories[0]) == sorted(histories[1])
 
 
 # -- a wrapper with arrays of its own ---------------------------------------------------------------------------------

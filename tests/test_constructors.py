@@ -214,5 +214,5 @@ def test_children_of_a_definition_may_be_models_and_nothing_else():
     model = Sequential([Input((4,)), Dense(2)])
     made = Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), children={"m": model})
     assert made.children["m"] is model.layer
-    with pytest.raises(TypeError, match="children are layers by name, but 'm' is 3, a int"):
+    with pytest.raises(TypeError, match="children are layers by name, but 'm' is 3, an int"):
         Definition(lambda key, x: ({}, {}), lambda p, s, x, ctx: (x, s), children={"m": 3})

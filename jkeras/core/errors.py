@@ -49,6 +49,17 @@ def noted(place: str | Callable[[], str]) -> Iterator[None]:
         raise
 
 
+def kind_of(value: Any) -> str:
+    """Say what a value is, with its article.
+
+    Example:
+      >>> kind_of(3), kind_of([1, 2])
+      ('an int', 'a list of 2')
+    """
+    name, several = type(value).__name__, isinstance(value, (list, tuple, dict))
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{f' of {len(value)}' if several else ''}"
+
+
 class Answering:
     """An object that says in words which attribute it has not."""
 

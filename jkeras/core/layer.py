@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from jkeras.core.context import Context, cast_floats
 from jkeras.core.describe import shared_answers
+from jkeras.core.errors import kind_of
 from jkeras.core.masks import Masked, checked_mixing, join, part, unmask
 from jkeras.core.nest import flatten, get_in, map_nest, set_in
 from jkeras.core.shapes import PENALTY, is_float, shapes_of, spec_of
@@ -87,7 +88,7 @@ class Definition:
         inside = {name: layer_of(child) for name, child in self.children.items()}
         for name, child in inside.items():
             if not isinstance(child, Layer):
-                raise TypeError(f"children are layers by name, but {name!r} is {child!r}, a {type(child).__name__}.")
+                raise TypeError(f"children are layers by name, but {name!r} is {child!r}, {kind_of(child)}.")
         object.__setattr__(self, "children", inside)
         if not callable(self.init) or not callable(self.apply):
             raise TypeError(f"a layer is a pair of functions, init and apply, but got {self.init!r} and {self.apply!r}.")
@@ -100,7 +101,7 @@ class Definition:
 
 def spell(kind: str) -> str:
     """Spell a constructor's name as Keras spells automatic layer names: MaxPooling1D, max_pooling1d."""
-    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 

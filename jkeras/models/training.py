@@ -10,7 +10,7 @@ from jkeras.callbacks import CallbackList, History
 from jkeras.core import store
 from jkeras.core.arguments import checked_arguments, whole_number
 from jkeras.core.context import is_traced
-from jkeras.core.errors import DataError
+from jkeras.core.errors import DataError, kind_of
 from jkeras.models.compiled import Compiled
 from jkeras.training.data import blaming, check, check_inputs, count, is_stream, split_validation, unpack, with_class_weight
 from jkeras.training.engine import Engine
@@ -246,7 +246,7 @@ class TrainingMethods(Compiled):
         if is_stream(given):
             return Stream(engine.trainer, given, False, steps, what, afresh)
         if not isinstance(given, Batch) and (not isinstance(given, (list, tuple)) or not 2 <= len(given) <= 3):
-            raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got a {type(given).__name__}.")
+            raise DataError(f"{what} must be (x, y) or (x, y, sample_weight), but got {kind_of(given)}.")
         batch = (
             given if isinstance(given, Batch) else check(engine.trainer, given[0], given[1], given[2] if len(given) > 2 else None)
         )

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jkeras.core.errors import DataError, ShapeError
+from jkeras.core.errors import DataError, ShapeError, kind_of
 from jkeras.core.graph import Program
 from jkeras.core.nest import flatten, is_numbers, resolve
 from jkeras.core.shapes import accepts, as_column, shape_of
@@ -48,7 +48,7 @@ def to_array(value: Any, what: str) -> Any:
     if isinstance(value, np.ma.MaskedArray):
         raise DataError(f"{what} is a masked NumPy array, whose mask would be lost. Fill it, and use Masking or sample_weight.")
     if not is_array(value) and not is_numbers(value):
-        raise DataError(f"{what} must be an array or a list of numbers, but got {type(value).__name__}.")
+        raise DataError(f"{what} must be an array or a list of numbers, but got {kind_of(value)}.")
     array = value if isinstance(value, jax.Array) else _gathered(value, what)
     if array.dtype.kind not in "fiub" and not jax.numpy.issubdtype(array.dtype, jax.numpy.floating):
         raise DataError(f"{what} must hold numbers, but has dtype {array.dtype}.")

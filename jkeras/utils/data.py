@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.arguments import whole_number
-from jkeras.core.errors import DataError
+from jkeras.core.errors import DataError, kind_of
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
@@ -65,7 +65,7 @@ def pad_sequences(
         if side not in ("pre", "post"):
             raise ValueError(f"{name} must be 'pre' or 'post', but got {side!r}.")
     if not hasattr(sequences, "__len__"):
-        raise DataError(f"pad_sequences takes a list of sequences, but got a {type(sequences).__name__}.")
+        raise DataError(f"pad_sequences takes a list of sequences, but got {kind_of(sequences)}.")
     for i, sequence in enumerate(sequences):
         if not hasattr(sequence, "__len__"):
             raise DataError(f"pad_sequences takes a list of sequences, but number {i} is {sequence!r}.")
