@@ -94,9 +94,8 @@ class TrainingMethods(Compiled):
             if validation_data is None:
                 batch, held_out = split_validation(batch, validation_split)
             batch = with_class_weight(engine.trainer, batch, class_weight)  # which says nothing about what is held out
-            engine.check_batch(batch)
             size = -(-count(batch) // steps) if batch_size is None and steps else batch_size
-            source = Arrays(engine.trainer, batch, _size(size), True, steps, shuffle)
+            source = Arrays(engine, batch, _size(size), True, steps, shuffle)
         judged = held_out if validation_data is None else validation_data
         size, steps = _size(validation_batch_size, "validation_batch_size"), _steps("validation_steps", validation_steps)
         with blaming("validation_data"):
@@ -250,8 +249,7 @@ class TrainingMethods(Compiled):
         batch = (
             given if isinstance(given, Batch) else check(engine.trainer, given[0], given[1], given[2] if len(given) > 2 else None)
         )
-        engine.check_batch(batch)
-        return Arrays(engine.trainer, batch, batch_size, False, steps)
+        return Arrays(engine, batch, batch_size, False, steps)
 
 
 def _size(batch_size: Any, name: str = "batch_size") -> int | None:

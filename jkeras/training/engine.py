@@ -96,13 +96,12 @@ class Engine:
 
         return self._stretch("test", test, segment, params, like, known)
 
-    def check_batch(self, batch: Batch) -> None:
-        """Trace the objective on specs of a batch, so that a wrong shape is refused before anything runs."""
-        known = signature(batch)
+    def check_batch(self, batch: Batch, rows: int) -> None:
+        """Trace the objective on specs of a batch of so many rows, so that a wrong shape is refused before anything runs."""
+        specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype), batch)
+        known = signature(specs)
         if known in self._checked or self.eager:  # a debugger is to meet numbers, not shapes
             return
-        rows = self.trainer.fixed_batch
-        specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows or a.shape[0], *a.shape[1:]), a.dtype), batch)
         params, state = variables(self.trainer.layer, self.trainer.input_spec)
         jax.eval_shape(lambda p, s, b: self.trainer.test_step(p, s, self.trainer.objective.empty(), b), params, state, specs)
         self._checked.add(known)

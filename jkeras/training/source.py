@@ -27,11 +27,12 @@ class Arrays:
     """
 
     def __init__(
-        self, trainer: Trainer, batch: Batch, batch_size: int | None, training: bool, steps: int | None, shuffle: bool = False
+        self, engine: Engine, batch: Batch, batch_size: int | None, training: bool, steps: int | None, shuffle: bool = False
     ):
         self._n = count(batch)
-        self._size = trainer.fixed_batch or min(batch_size or 32, self._n)
-        self._shuffle, self._mixes = shuffle, trainer.mixes_examples(training)
+        self._size = engine.trainer.fixed_batch or min(batch_size or 32, self._n)
+        engine.check_batch(batch, self._size)
+        self._shuffle, self._mixes = shuffle, engine.trainer.mixes_examples(training)
         self.steps = available = -(-self._n // self._size)
         if steps is not None:
             self.steps = min(steps, available)
