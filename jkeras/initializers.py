@@ -136,7 +136,11 @@ def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05, seed: int | None = 
 @named
 def Orthogonal(gain: float = 1.0, seed: int | None = None) -> Initializer:
     """Draw a matrix with orthonormal rows or columns, times ``gain`` (Saxe et al., arXiv:1312.6120)."""
-    return _seeded(jni.orthogonal(gain), seed)
+
+    def draw(key: Any, shape: Any, dtype: Any = jnp.float32) -> jax.Array:  # no QR decomposition knows half precision
+        return jni.orthogonal(gain)(key, shape, jnp.promote_types(dtype, jnp.float32)).astype(dtype)
+
+    return _seeded(draw, seed)
 
 
 @named

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import export
 
 from jkeras.core.errors import ShapeError
@@ -103,8 +104,11 @@ def agreed(tree: Any) -> Iterator[Any]:
 
 
 def spec_of(array: Any) -> jax.ShapeDtypeStruct:
-    """Describe one array, spec or symbolic tensor."""
-    return array if isinstance(array, jax.ShapeDtypeStruct) else jax.ShapeDtypeStruct(array.shape, array.dtype)
+    """Describe one array, spec or symbolic tensor; NumPy's 64 bits are the 32 that JAX makes of them."""
+    if isinstance(array, jax.ShapeDtypeStruct):
+        return array
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype) if isinstance(array, np.ndarray) else array.dtype
+    return jax.ShapeDtypeStruct(array.shape, dtype)
 
 
 def accepts(expected: Any, given: Any) -> bool:
