@@ -9,11 +9,11 @@ import subprocess
 import sys
 import termios
 import textwrap
-import threading
 import time
 
 import numpy as np
 import pytest
+from screens import Terminal, screen
 
 from jkeras import Input, Model, Sequential
 from jkeras.callbacks import Callback
@@ -39,67 +39,16 @@ def _two_outputs():
     return model, {"a": np.arange(40) % 3, "b": np.arange(40) % 2}
 
 
-def _screen(written, columns):
-    """Return the lines that a user sees, and all states of the line of the cursor on the way there."""
-    lines, at, seen = [""], 0, []
-    for sign in written.replace("\r\n", "\n"):
-        if sign == "\n":
-            lines.append("")
-            at = 0
-        elif sign == "\r":
-            seen.append(lines[-1].rstrip())
-            at = 0
-        else:
-            if at == columns:
-                lines.append("")
-                at = 0
-            lines[-1] = lines[-1][:at].ljust(at) + sign + lines[-1][at + 1 :]
-            at += 1
-    return [line.rstrip() for line in lines], seen
-
-
-class _Terminal:
-    """A pseudo-terminal that is Python's standard output and error."""
-
-    def __init__(self, monkeypatch, columns):
-        self._columns, self._read = columns, b""
-        self._keyboard, device = pty.openpty()
-        fcntl.ioctl(device, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        self._screen = open(device, "w", encoding="utf-8")  # noqa: SIM115
-        self._reader = threading.Thread(target=self._keep_reading)
-        self._reader.start()
-        monkeypatch.delenv("COLUMNS", raising=False)
-        monkeypatch.setenv("TERM", "xterm")
-        for name in ("stdout", "stderr", "__stdout__"):
-            monkeypatch.setattr(sys, name, self._screen)
-
-    def _keep_reading(self):
-        try:
-            while data := os.read(self._keyboard, 4096):
-                self._read += data
-        except OSError:  # nobody writes any more
-            pass
-
-    def end(self, monkeypatch):
-        """Return the lines on the screen, the states of the live line, and all that was written."""
-        monkeypatch.undo()
-        self._screen.close()
-        self._reader.join()
-        os.close(self._keyboard)
-        written = self._read.decode()
-        return *_screen(written, self._columns), written
-
-
 @pytest.fixture
 def terminal(monkeypatch):
     """Give a function that runs another with a terminal of so many columns as its standard output."""
 
     def run(doing, columns=80):
-        screen = _Terminal(monkeypatch, columns)
+        device = Terminal(monkeypatch, columns)
         try:
             doing()
         finally:
-            result = screen.end(monkeypatch)
+            result = device.end(monkeypatch)
         return result
 
     return run
@@ -289,7 +238,7 @@ def test_ctrl_c_leaves_no_piece_of_a_bar():
         child.wait()
         os.close(keyboard)
     assert b"^C" in written
-    assert _screen(written.decode(), 80)[0] == ["stopped"] * 3 + [""]
+    assert screen(written.decode(), 80)[0] == ["stopped"] * 3 + [""]
 
 
 # -- pipes, files, notebooks -----------------------------------------------------------------------------------------
@@ -369,7 +318,7 @@ def test_in_a_notebook_short_runs_leave_lines_and_long_ones_show_a_bar_once_a_se
             time.sleep(0.15)
 
     model.fit(X, y, batch_size=2, callbacks=[Slow()])
-    lines, bars = _screen(cell.written, 1000)
+    lines, bars = screen(cell.written, 1000)
     assert 2 <= sum("━" in bar for bar in bars) <= 4
     assert len(lines) == 2
     assert re.match("20/20 - ", lines[0])

@@ -63,7 +63,7 @@ def test_the_core_imports_nothing_but_jax_numpy_and_the_standard_library():
                 assert name.split(".")[0] in {*sys.stdlib_module_names, "jax", "numpy", "jkeras"}, (path, name)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", [*FILES, *PACKAGE.parent.glob("[!.]*/*.py")], ids=lambda p: str(p.relative_to(PACKAGE.parent)))
 def test_no_file_is_longer_than_400_lines_and_no_function_needs_scrolling(path):
     text = path.read_text()
     assert text.count("\n") <= 400
