@@ -2,7 +2,9 @@
 
 import collections
 import copy
+import inspect
 import json
+import re
 
 import jax.numpy as jnp
 import keras
@@ -13,6 +15,7 @@ from layer_table import CASES
 import jkeras
 from jkeras import Input, Model, Sequential, ops
 from jkeras.core.errors import UnknownNameError
+from jkeras.core.operation import find, names
 from jkeras.layers import LSTM, BatchNormalization, Concatenate, Dense, Dropout, Embedding, Masking, TimeDistributed
 from jkeras.saving import from_json, to_json
 
@@ -180,6 +183,43 @@ def test_what_is_not_plain_is_named():
     Pair = collections.namedtuple("Pair", "left right")
     with pytest.raises(TypeError, match="A Pair of tensors cannot be written"):
         Model(Pair(a := Input((4,)), b := Input((4,))), a + b).get_config()
+
+
+BEYOND = ["load", "save", "fromfile", "set_printoptions", "can_cast", "_np", "ndarray"]
+BEYOND += ["linalg.__loader__.get_data", "linalg._np", "tanh.__globals__.get", "fft.fft.__call__", "jax.numpy.load", "os.system"]
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_an_operation_that_data_name_does_nothing_but_compute(name):
+    config = Model(x := Input((4,)), x + 1).get_config()
+    next(entry for entry in config["layers"] if entry["class_name"] == "Operation")["config"]["function"] = name
+    with pytest.raises(UnknownNameError, match=f"no function '{re.escape(name)}'"):
+        Model.from_config(config)
+
+
+def test_data_neither_write_files_nor_run_what_lies_in_a_pickle(tmp_path):
+    class Writes:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    np.save(tmp_path / "harmful.npy", np.array([Writes()], dtype=object), allow_pickle=True)
+    harmful, allow = str(tmp_path / "harmful.npy"), {"dict": {"allow_pickle": True}}
+    for function, args, kwargs in (("save", [str(tmp_path / "written.npy"), 1.0], None), ("load", [harmful], allow)):
+        config = Model(x := Input((4,)), x + 1).get_config()
+        entry = next(entry for entry in config["layers"] if entry["class_name"] == "Operation")
+        entry["config"].update(function=function, args=args, kwargs=kwargs)
+        with pytest.raises(UnknownNameError, match="no function"):
+            Model.from_config(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["harmful.npy"]
+
+
+def test_no_function_of_the_table_of_operations_takes_a_file():
+    for name in names():
+        try:
+            taken = set(inspect.signature(find(name)).parameters)
+        except ValueError:  # without a signature that can be read
+            continue
+        assert not taken & {"file", "fname", "filename", "path"}, name
 
 
 @jkeras.layer
