@@ -47,8 +47,8 @@ _OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast, "slic
 # What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
 _OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention"}
 
-# What is no function of tensors: it touches files, or how arrays are printed. Plain data (``core/plain.py``) may name an operation,
-# so a name must never do more than compute; ``load`` alone would run the code in a pickle.
+# What is no function of tensors: it touches files, or how arrays are printed. Plain data may name an operation, so a name must
+# never do more than compute; ``load`` alone would run the code in a pickle.
 _BEYOND_TENSORS = frozenset({"fromfile", "get_printoptions", "load", "printoptions", "save", "savez", "set_printoptions"})
 
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
