@@ -2,8 +2,11 @@
 
 import collections
 import copy
+import inspect
 import json
+import re
 
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -13,6 +16,7 @@ from layer_table import CASES
 import jkeras
 from jkeras import Input, Model, Sequential, ops
 from jkeras.core.errors import UnknownNameError
+from jkeras.core.operation import find, names
 from jkeras.layers import LSTM, BatchNormalization, Concatenate, Dense, Dropout, Embedding, Masking, TimeDistributed
 from jkeras.saving import from_json, to_json
 
@@ -169,6 +173,76 @@ def test_names_classes_and_arguments_stand_where_keras_has_them():
         assert (config["name"], config["trainable"]) == ("chain", True)
 
 
+def test_each_layer_is_called_as_often_as_in_keras_and_the_layers_stand_in_its_order():
+    def made(k):
+        x, dense = k.Input((4,)), k.layers.Dense(4, name="twice")
+        y = k.layers.Concatenate(name="both")([dense(dense(x)), k.layers.Dense(2, name="once")(x)])
+        return k.Model(x, [y, k.layers.Dense(1, name="last")(y)])
+
+    theirs, ours = made(keras).get_config(), made(jkeras).get_config()
+    names = [entry["config"]["name"] for entry in ours["layers"]]
+    assert names[1:] == [entry["config"]["name"] for entry in theirs["layers"]][1:]  # but for the input's
+    counts = collections.Counter(call["layer"] for call in ours["calls"] if "inputs" in call)
+    assert [counts[number] for number in range(len(names))] == [len(entry["inbound_nodes"]) for entry in theirs["layers"]]
+
+
+# -- functions, numbers and single layers -----------------------------------------------------------------------------
+
+
+def test_functions_are_written_by_the_names_that_tables_have_for_them():
+    for function, written in ((jkeras.activations.relu, "relu"), (jax.nn.relu, {"function": "relu"})):
+        model = Sequential([Input((4,)), Dense(3, activation=function), Dense(2, activation=jkeras.activations.softmax)])
+        assert [entry["config"]["activation"] for entry in model.get_config()["layers"][1:]] == [written, "softmax"]
+        assert_same(twin(model).predict(FLAT, verbose=0), model.predict(FLAT, verbose=0))
+
+
+def test_keras_writes_a_function_by_the_same_name():
+    theirs = keras.layers.Dense(3, activation=keras.activations.relu).get_config()
+    assert Dense(3, activation=jkeras.activations.relu).get_config()["activation"] == theirs["activation"] == "relu"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, np.float32("inf")])
+def test_a_number_that_is_not_finite_is_written_as_a_word_because_json_has_none(value):
+    model = Sequential([Input((5, 4)), Masking(mask_value=value)])
+    text = json.dumps(model.get_config(), allow_nan=False)
+    np.testing.assert_equal(Sequential.from_config(json.loads(text)).layers[0].mask_value, float(value))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_config_of_a_layer_is_plain_and_makes_it_again(case):
+    layer = case.make(jkeras)
+    config = json.loads(json.dumps(layer.get_config()))
+    again = type(layer).from_config(config)
+    assert type(again) is type(layer)
+    assert again.get_config() == layer.get_config()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_a_layer_of_a_models_config_is_made_by_its_class():
+    entry = with_functions().get_config()["layers"][1]
+    assert Dense.from_config(entry["config"]).get_config()["kernel_regularizer"] == entry["config"]["kernel_regularizer"]
+    inputs = with_functions().program.layers["input_layer"]
+    assert type(inputs).from_config(inputs.get_config()).config == inputs.config
+
+
+def test_what_a_wrapper_made_again_wraps_has_weights_of_its_own():
+    for inner in (Dense(3), Sequential([Dense(3)])):
+        wrapper = TimeDistributed(inner)
+        again = TimeDistributed.from_config(wrapper.get_config())
+        assert again.layer is not wrapper.layer
+        wrapper(X), again(X)
+        before = wrapper.get_weights()
+        again.set_weights([weight + 1 for weight in again.get_weights()])
+        assert_same(wrapper.get_weights(), before)
+
+
+def test_the_config_of_a_layer_with_a_nameless_function_says_so():
+    with pytest.raises(TypeError, match=r"argument 'activation' of Dense cannot be written"):
+        Dense(3, activation=lambda x: x).get_config()
+    with pytest.raises(ValueError, match="A config is a dictionary of arguments by name, but got an int"):
+        Dense.from_config(3)
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +254,43 @@ def test_what_is_not_plain_is_named():
     Pair = collections.namedtuple("Pair", "left right")
     with pytest.raises(TypeError, match="A Pair of tensors cannot be written"):
         Model(Pair(a := Input((4,)), b := Input((4,))), a + b).get_config()
+
+
+BEYOND = ["load", "save", "fromfile", "set_printoptions", "can_cast", "_np", "ndarray"]
+BEYOND += ["linalg.__loader__.get_data", "linalg._np", "tanh.__globals__.get", "fft.fft.__call__", "jax.numpy.load", "os.system"]
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_an_operation_that_data_name_does_nothing_but_compute(name):
+    config = Model(x := Input((4,)), x + 1).get_config()
+    next(entry for entry in config["layers"] if entry["class_name"] == "Operation")["config"]["function"] = name
+    with pytest.raises(UnknownNameError, match=f"no function '{re.escape(name)}'"):
+        Model.from_config(config)
+
+
+def test_data_neither_write_files_nor_run_what_lies_in_a_pickle(tmp_path):
+    class Writes:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    np.save(tmp_path / "harmful.npy", np.array([Writes()], dtype=object), allow_pickle=True)
+    harmful, allow = str(tmp_path / "harmful.npy"), {"dict": {"allow_pickle": True}}
+    for function, args, kwargs in (("save", [str(tmp_path / "written.npy"), 1.0], None), ("load", [harmful], allow)):
+        config = Model(x := Input((4,)), x + 1).get_config()
+        entry = next(entry for entry in config["layers"] if entry["class_name"] == "Operation")
+        entry["config"].update(function=function, args=args, kwargs=kwargs)
+        with pytest.raises(UnknownNameError, match="no function"):
+            Model.from_config(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["harmful.npy"]
+
+
+def test_no_function_of_the_table_of_operations_takes_a_file():
+    for name in names():
+        try:
+            taken = set(inspect.signature(find(name)).parameters)
+        except ValueError:  # without a signature that can be read
+            continue
+        assert not taken & {"file", "fname", "filename", "path"}, name
 
 
 @jkeras.layer
@@ -236,7 +347,21 @@ WRONG = {
     "an argument too many": (lambda c: c["layers"][1]["config"].update(size=3), "Dense takes no argument 'size'"),
     "an argument out of range": (lambda c: c["layers"][1]["config"].update(units=-3), "Dense: units must be a positive integer"),
     "a layer that was not seen": (lambda c: c["layers"].append({"again": 77}), "no layer and no function"),
-    "no config": (lambda c: c["layers"][1].update(config=3), "none of layers, custom"),
+    "no config": (
+        lambda c: c["layers"][1].update(config=3),
+        "must be a dictionary of arguments by name, but is 3",
+    ),
+    "a name that is no string": (lambda c: c["layers"][1]["config"].update({3: 4}), "dictionary of arguments by name"),
+    "a module that is a list": (lambda c: c["layers"][1].update(module=[]), "none of layers, custom"),
+    "a number among the layers": (lambda c: c["layers"].append(7), "something among its layers that is none: 7"),
+    "a layer inside itself": (lambda c: c["layers"][1]["config"].update(units={"again": 2}), "a layer, number 2, inside itself"),
+    "a dtype that is none": (lambda c: c["layers"][1]["config"].update(dtype="floaty"), "dtype must be"),
+    "an input with something more": (lambda c: c["layers"][0]["config"].update(size=3), "InputLayer takes no argument 'size'"),
+    "no calls": (without("calls"), "config of a Functional model must have 'calls'"),
+    "an operation that is no name": (lambda c: c["layers"][-1]["config"].update(function=3), "function must be the name of"),
+    "a hole that is none": (lambda c: c["layers"][-1]["config"].update(args=[{"hole": "x"}]), "a hole is the number of a tensor"),
+    "a slice that is none": (lambda c: c["layers"][-1]["config"].update(args=[{"slice": 3}]), "a slice is three integers"),
+    "arguments without names": (call(1, arguments=[1]), "arguments are not given by name"),
 }
 
 
@@ -246,6 +371,42 @@ def test_data_that_describe_no_model_are_refused_in_words(what):
     config = json.loads(json.dumps(shared().get_config()))
     change(config)
     with pytest.raises((ValueError, TypeError), match=words):
+        Model.from_config(config)
+
+
+def places(data, path=()):
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for name, inside in entries:
+        yield *path, name
+        yield from places(inside, (*path, name))
+
+
+JUNK = [None, True, -1, 3.5, "zzz", [], [1], {}, {"a": 1}, {3: 4}, {"slice": 3}, {"dtype": 3}, {"again": 0}, {"hole": "x"}]
+PYTHONS_OWN = r"unhashable|not callable|not iterable|has no attribute|unexpected keyword|keywords must be|object is not"
+
+
+@pytest.mark.parametrize("make", [shared, operators, with_arguments, around])
+def test_whatever_stands_in_a_place_of_a_config_python_is_not_left_to_say_it(make):
+    config, raw = make().get_config(), []
+    for number, path in enumerate(places(config)):
+        for junk in JUNK[number % 3 :: 3]:
+            other = copy.deepcopy(config)
+            inside = other
+            for name in path[:-1]:
+                inside = inside[name]
+            inside[path[-1]] = junk
+            try:
+                Model.from_config(other)
+            except ValueError:
+                pass
+            except TypeError as error:
+                raw += [(path, junk, error)] if re.search(PYTHONS_OWN, str(error)) else []
+    assert raw == []
+
+
+@pytest.mark.parametrize("config", [None, 3, "zzz", [1], []])
+def test_a_config_that_is_no_dictionary_is_refused(config):
+    with pytest.raises(ValueError, match="The config of a model is a dictionary"):
         Model.from_config(config)
 
 

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.errors import nearest
@@ -87,3 +88,11 @@ def checked_shape(where: str, shape: Any) -> tuple[int | None, ...]:
         if sizes[-1] is not None and sizes[-1] <= 0:
             raise ValueError(f"{where}: each size must be positive, but got {size!r} in {shape!r}.")
     return tuple(sizes)
+
+
+def checked_dtype(where: str, dtype: Any) -> str:
+    """Return the name of a dtype, given as its name, as NumPy's object or as JAX's type, or say what is wrong with it."""
+    try:
+        return jnp.dtype(dtype).name
+    except TypeError:
+        raise ValueError(f"{where}: dtype must be a dtype such as 'float32', but got {dtype!r}.") from None

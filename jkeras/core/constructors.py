@@ -6,9 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-
-from jkeras.core.arguments import bind, checked_bool, checked_shape
+from jkeras.core.arguments import bind, checked_bool, checked_dtype, checked_shape
 from jkeras.core.face import COMPUTE_DTYPES
 from jkeras.core.layer import Definition, Layer
 from jkeras.core.shapes import spec
@@ -102,7 +100,7 @@ def _checked_common(kind: str, common: dict[str, Any]) -> dict[str, Any]:
     if "input_shape" in common:
         common["input_shape"] = checked_shape(f"{kind}(input_shape=...)", common["input_shape"])
     if common.get("dtype") is not None and common["dtype"] not in COMPUTE_DTYPES:
-        common["dtype"] = jnp.dtype(common["dtype"]).name
+        common["dtype"] = checked_dtype(kind, common["dtype"])
     return common
 
 
@@ -153,7 +151,7 @@ def Input(
         raise ValueError("Input takes either shape, without the batch axis, or batch_shape, with it: write Input((784,)).")
     whole = (batch_size, *checked_shape("Input(shape=...)", shape)) if batch_shape is None else batch_shape
     whole = checked_shape("Input(batch_shape=...)", whole)
-    described = spec(whole, dtype or "float32")
+    described = spec(whole, checked_dtype("Input", dtype or "float32"))
     source = InputLayer(whole, described.dtype.name, name=name)
     source.store.call, source.store.specs = Call(source, (), {}, described), ({}, {})
     source.store.params, source.store.state = {}, {}

@@ -47,6 +47,10 @@ _OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast, "slic
 # What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
 _OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention"}
 
+# What is no function of tensors: it touches files, or how arrays are printed. Plain data may name an operation, so a name must
+# never do more than compute; ``load`` alone would run the code in a pickle.
+_BEYOND_TENSORS = frozenset({"fromfile", "get_printoptions", "load", "printoptions", "save", "savez", "set_printoptions"})
+
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
 _ELEMENTWISE = frozenset(
     """
@@ -92,6 +96,8 @@ def _is_hole(x: Any) -> bool:
 def find(name: str) -> Callable[..., Any]:
     """Return the function called ``name``: of jkeras, ``jax.numpy``, ``jax.nn`` or ``jax.lax``, in that order.
 
+    The table is closed: sub-modules are those of ``SPACES``, and functions that do more than compute are not in it.
+
     Raises:
       UnknownNameError: when none of them has it, or when Keras means something else by the name.
 
@@ -103,18 +109,25 @@ def find(name: str) -> Callable[..., Any]:
         return _OWN[name]
     if name in _OTHERWISE:
         raise UnknownNameError(f"jkeras.ops has no function {name!r} yet; JAX's function of that name means something else.")
-    for space in _NAMESPACES:
-        function = space
-        for part in name.split("."):
-            function = getattr(function, part, None)
-        if callable(function) and not isinstance(function, type) and not name.startswith("_"):
-            return function
+    within, _, last = name.rpartition(".")
+    if within in ("", *SPACES):  # no other dotted way: attributes of functions lead to everything that Python has loaded
+        for space in _NAMESPACES:
+            if _is_of_tensors(space := getattr(space, within, None) if within else space, last):
+                return getattr(space, last)
     raise UnknownNameError(f"jkeras.ops has no function {name!r}.{nearest(name, names())}")
+
+
+def _is_of_tensors(space: Any, name: str) -> bool:
+    """Whether a module has a function of that name, JAX's own and one that does nothing but compute."""
+    function = getattr(space, name, None)
+    if name.startswith("_") or name in _BEYOND_TENSORS or not callable(function) or isinstance(function, type):
+        return False
+    return (getattr(function, "__module__", None) or "").split(".")[0] == "jax"
 
 
 def names() -> list[str]:
     """List the functions that :func:`find` knows, those of sub-modules such as ``linalg.norm`` excepted."""
-    known = {n for space in _NAMESPACES for n in dir(space) if not n.startswith("_") and callable(getattr(space, n))}
+    known = {n for space in _NAMESPACES for n in dir(space) if _is_of_tensors(space, n)}
     return sorted((known | set(_OWN)) - _OTHERWISE)
 
 
@@ -163,6 +176,8 @@ def Operation(function: str, args: Any = (), kwargs: Any = None) -> Definition:
       function: a name that :func:`find` knows.
       args, kwargs: its arguments, with a :class:`Hole` for each tensor.
     """
+    if not isinstance(function, str):
+        raise TypeError(f"function must be the name of a function of jkeras.ops, but got {function!r}.")
     kwargs = kwargs or {}
 
     def apply(params: Any, state: Any, x: Any, ctx: Any) -> Any:

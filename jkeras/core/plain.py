@@ -7,27 +7,65 @@ checks its arguments as it always does.
 from __future__ import annotations
 
 import builtins
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, Input, common_of, made_again
-from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.arguments import bind, checked_dtype
+from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, Input, InputLayer, common_of, made_again
+from jkeras.core.errors import UnknownNameError, kind_of, nearest, noted
+from jkeras.core.face import TABLES
 from jkeras.core.graph import Fixed, Program, Step
 from jkeras.core.layer import Layer
 from jkeras.core.named import Named, makers
-from jkeras.core.operation import Hole
+from jkeras.core.operation import Hole, find
 from jkeras.core.shell import layer_of
 
 MODELS: dict[str, Callable[[Reader, Any], Any]] = {}  # what makes a model of each kind from its config; models fill it in
 _TABLES = {"layers": "layer", "custom": "custom layer", "functions": "function", "models": "model"}
+
+
+def _hole_of(index: Any) -> Hole:
+    if type(index) is not int or index < 0:
+        raise ValueError(f"a hole is the number of a tensor, but the data hold {index!r}.")
+    return Hole(index)
+
+
+def _slice_of(parts: Any) -> builtins.slice:
+    if not isinstance(parts, list) or len(parts) != 3 or not all(part is None or type(part) is int for part in parts):
+        raise ValueError(f"a slice is three integers or null, start, stop and step, but the data hold {parts!r}.")
+    return builtins.slice(*parts)
+
+
+def _dtype_of(name: Any) -> np.dtype:
+    if not isinstance(name, str):
+        raise ValueError(f"a dtype is written by its name, but the data hold {name!r}.")
+    return jnp.dtype(checked_dtype("the data", name))
+
+
+def _number_of(word: Any) -> float:
+    if word not in ("inf", "-inf", "nan"):
+        raise ValueError(f"the data hold {word!r} for a number that is not finite: inf, -inf and nan are.")
+    return float(word)
+
+
+def _function_of(name: Any) -> Callable[..., Any]:
+    if not isinstance(name, str):
+        raise ValueError(f"the data hold {name!r} for the name of a function of jkeras.ops.")
+    return find(name)
+
+
 _SPECIAL: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {  # word: (type, what is written, how it is read)
-    "hole": (Hole, lambda hole: hole.index, Hole),
-    "slice": (builtins.slice, lambda s: [s.start, s.stop, s.step], lambda parts: builtins.slice(*parts)),
+    "hole": (Hole, lambda hole: hole.index, _hole_of),
+    "slice": (builtins.slice, lambda s: [s.start, s.stop, s.step], _slice_of),
     "ellipsis": (type(...), lambda _: True, lambda _: ...),
-    "dtype": (np.dtype, lambda dtype: dtype.name, np.dtype),
+    "dtype": (np.dtype, lambda dtype: dtype.name, _dtype_of),
 }
+_READ = {**{word: read for word, (_, _, read) in _SPECIAL.items()}, "number": _number_of, "function": _function_of}
 
 
 class Writer:
@@ -51,6 +89,8 @@ class Writer:
             value = value.item()
         if isinstance(value, type) and hasattr(value, "dtype"):  # jnp.float32
             value = np.dtype(value)  # type: ignore[call-overload]
+        if isinstance(value, float) and not math.isfinite(value):
+            return {"number": str(float(value))}  # which JSON has no word for
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         for word, (kind, taken, _) in _SPECIAL.items():
@@ -65,6 +105,9 @@ class Writer:
         if isinstance(value, Named):
             config = {name: self.write(given, where) for name, given in value.config.items()}
             return {"module": "functions", "class_name": value.kind, "config": config}
+        name = getattr(value, "__name__", "")
+        if callable(value) and _is_found(find, name, value):  # jax.nn.relu
+            return {"function": name}
         raise TypeError(f"{where} cannot be written as JSON: {value!r} is no number, string, layer or named function.")
 
     def layer(self, layer: Layer, label: str | None = None) -> Any:
@@ -75,7 +118,10 @@ class Writer:
         self._seen.append(layer)
         if layer.definition.program is not None:
             return {"module": "models", "class_name": layer.kind, "config": self._model(layer, layer.definition.program)}
-        config = {name: self.write(given, f"argument {name!r} of {layer.title}") for name, given in layer.config.items()}
+        config = {
+            name: self.write(_name_in_table(name, given), f"argument {name!r} of {layer.title}")
+            for name, given in layer.config.items()
+        }
         config |= {name: self.write(given, name) for name, given in common_of(layer, label).items()}
         config |= {} if layer.store.trainable else {"trainable": False}
         ours = CONSTRUCTORS.get(layer.kind) is type(layer)
@@ -115,6 +161,32 @@ class Writer:
         raise TypeError(f"A {type(nest).__name__} of tensors cannot be written as JSON; lists, tuples and dictionaries can.")
 
 
+def _name_in_table(argument: str, given: Any) -> Any:
+    """Return the name of a function that a table has for arguments so called: relu for ``activation=activations.relu``."""
+    name = getattr(given, "__name__", None)
+    if isinstance(name, str) and callable(given):
+        for end, look_up in TABLES.items():
+            if (argument == end or argument.endswith(f"_{end}")) and _is_found(look_up, name, given):
+                return name
+    return given
+
+
+def _is_found(look_up: Callable[[str], Any], name: str, function: Any) -> bool:
+    try:
+        return look_up(name) is function
+    except UnknownNameError:
+        return False
+
+
+def _started(given: dict[str, Any]) -> Layer:
+    """Return the layer of a new input; it has nothing to train, whatever its ``trainable`` says."""
+    given.pop("trainable", None)
+    return Input(**bind("InputLayer", inspect.signature(Input), (), given).arguments).call.layer
+
+
+_UNFINISHED = object()  # stands for a layer while its arguments are read
+
+
 class Reader:
     """Makes what a :class:`Writer` wrote down, with arrays of its own.
 
@@ -147,11 +219,13 @@ class Reader:
             return self._made(value["module"], value["class_name"], value["config"])
         word, given = next(iter(value.items())) if len(value) == 1 else (None, None)
         if word == "again" and type(given) is int and 0 <= given < len(self._seen):
+            if self._seen[given] is _UNFINISHED:
+                raise ValueError(f"the data hold a layer, number {given}, inside itself.")
             return self._seen[given]
         if word == "dict" and isinstance(given, dict):
             return {name: self.read(part) for name, part in given.items()}
-        if word in _SPECIAL:
-            return _SPECIAL[word][2](given)
+        if word in _READ:
+            return _READ[word](given)
         raise ValueError(f"the data hold an object that is no layer and no function: {sorted(map(str, value))}.")
 
     def nest(self, nest: Any, tensor_of: Callable[[int], Any]) -> Any:
@@ -169,21 +243,71 @@ class Reader:
             return self.read(given)
         raise ValueError(f"{nest!r} is no nest of numbers of tensors.")
 
-    def _made(self, module: Any, kind: Any, config: Any) -> Any:
-        if module not in _TABLES or not isinstance(kind, str) or not isinstance(config, dict):
-            raise ValueError(f"the data hold an object of module {module!r}, which is none of {', '.join(_TABLES)}.")
-        known = self._tables[module]
-        if kind not in known:
-            raise UnknownNameError(f"There is no {_TABLES[module]} called {kind!r}.{nearest(kind, known)}")
-        if module == "functions":
-            return made_again(known[kind], {name: self.read(given) for name, given in config.items()})
+    def made(self, constructor: Any, config: Any) -> Any:
+        """Make a layer by calling a constructor with what a config holds.
+
+        Raises:
+          ValueError: for a config that is none; besides, what the constructor raises for its arguments.
+        """
+        if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+            raise ValueError(f"A config is a dictionary of arguments by name, but got {kind_of(config)}.")
         place = len(self._seen)
-        self._seen.append(None)  # numbered as they were written: a layer before those among its arguments
-        if module == "models":
-            made = known[kind](self, config)
-        elif kind == "InputLayer":
-            made = Input(**{name: self.read(given) for name, given in config.items()}).call.layer
-        else:
-            made = made_again(known[kind], {name: self.read(given) for name, given in config.items()})
+        self._seen.append(_UNFINISHED)  # numbered as they were written: a layer before those among its arguments
+        given = {name: self.read(value) for name, value in config.items()}
+        made = _started(given) if constructor is InputLayer else made_again(constructor, given)
         self._seen[place] = made
         return made
+
+    def _made(self, module: Any, kind: Any, config: Any) -> Any:
+        if not isinstance(module, str) or module not in _TABLES:
+            raise ValueError(f"the data hold an object of module {module!r}, which is none of {', '.join(_TABLES)}.")
+        known = self._tables[module]
+        if not isinstance(kind, str) or kind not in known:
+            raise UnknownNameError(f"There is no {_TABLES[module]} called {kind!r}.{nearest(kind, known)}")
+        if not isinstance(config, dict) or not all(isinstance(name, str) for name in config):
+            raise ValueError(f"The config of {kind} must be a dictionary of arguments by name, but is {config!r}.")
+        with noted(f"In the config of {kind} {config.get('name')!r}." if "name" in config else f"In the config of {kind}."):
+            if module == "functions":
+                return made_again(known[kind], {name: self.read(given) for name, given in config.items()})
+            if module != "models":
+                return self.made(known[kind], config)
+            place = len(self._seen)
+            self._seen.append(_UNFINISHED)
+            self._seen[place] = made = known[kind](self, config)
+            return made
+
+
+def _get_config(self: Layer) -> dict[str, Any]:
+    """Return the arguments that made it as plain data, ``name``, ``dtype`` and ``trainable`` included.
+
+    Raises:
+      TypeError: for an argument that cannot be written: an array, a function that neither jkeras nor JAX has a name for.
+
+    Example:
+      >>> TimeDistributed(Dense(3)).get_config()["layer"]["config"]["units"]
+      3
+    """
+    config = Writer().layer(self)["config"]
+    return {"name": self.name, "trainable": self.trainable, "dtype": self.given_dtype, **config}
+
+
+def _from_config(cls: type[Layer], config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Make a layer from what :meth:`get_config` of one of its class returned, with weights of its own, inside too.
+
+    Args:
+      config: what it returned, or the ``config`` of such a layer in that of a model.
+      custom_objects: constructors by name, for layers of your own inside it that no imported module defines.
+
+    Raises:
+      ValueError: for what is no config.
+      TypeError: for an argument that the layer does not take.
+
+    Example:
+      >>> Dense.from_config(Dense(3, activation="relu").get_config()).units
+      3
+    """
+    return Reader(custom_objects).made(cls, config)
+
+
+# Here, since what writes and reads layers is made of layers.
+Layer.get_config, Layer.from_config = _get_config, classmethod(_from_config)  # type: ignore[attr-defined]

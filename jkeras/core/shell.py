@@ -177,17 +177,3 @@ class Shell(Face):
     def count_params(self) -> int:
         """Count the numbers that it holds, trained or not."""
         return store.count(self)  # type: ignore[arg-type]
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        """Make a layer from what :meth:`get_config` of one of its class returned; it has weights of its own.
-
-        Example:
-          >>> Dense.from_config(Dense(3, activation="relu").get_config()).units
-          3
-        """
-        return cls(**config)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that made it, ``name``, ``dtype`` and ``trainable`` included."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.given_dtype, **self.config}

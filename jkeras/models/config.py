@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jkeras.core.constructors import InputLayer
+from jkeras.core.errors import kind_of
 from jkeras.core.layer import Layer
 from jkeras.core.nest import flatten
 from jkeras.core.plain import Reader, Writer
@@ -50,9 +51,18 @@ class Configs:
           >>> Sequential.from_config(model.get_config()).output_shape
           (None, 2)
         """
-        kind = "Functional" if "calls" in config else "Sequential"
+        if not isinstance(config, Mapping):
+            raise ValueError(f"The config of a model is a dictionary, as get_config returns it, but got {kind_of(config)}.")
+        kind = "Functional" if {"calls", "inputs", "outputs"} & set(config) else "Sequential"
         reader = Reader(custom_objects)
-        made = reader.read({"module": "models", "class_name": kind, "config": dict(config)})
+        try:
+            made = reader.read({"module": "models", "class_name": kind, "config": dict(config)})
+        except (ValueError, TypeError):  # said in words by whoever checks
+            raise
+        except RecursionError:
+            raise ValueError(f"The config of a {kind} model is nested too deeply.") from None
+        except Exception as error:  # what a layer's code stumbles over where a user's call would be no better off
+            raise ValueError(f"The config of a {kind} model describes none: {error}") from error
         if not isinstance(made, cls):
             raise ValueError(
                 f"The config is that of a {kind} model: write {kind.replace('Functional', 'Model')}.from_config(config)."
@@ -65,7 +75,7 @@ def functional_of(reader: Reader, config: Mapping[str, Any], model: Callable[...
     name, trainable, given, calls, inputs, outputs = _parts(
         config, "Functional", **_NAMED, calls=list, inputs=object, outputs=object
     )
-    layers = [layer_of(reader.read(entry)) for entry in given]
+    layers = [_layer_in(reader, entry, "Functional") for entry in given]
     tensors: dict[int, Any] = {}
 
     def tensor_of(number: int) -> Any:
@@ -95,8 +105,11 @@ def _made_by(reader: Reader, call: Any, layers: list[Any], tensor_of: Callable[[
         if not isinstance(layer, InputLayer):
             raise ValueError(f"The config of a Functional model calls {layer!r} without inputs.")
         return numbers, flatten(layer.store.call.tensors())
-    arguments = {name: reader.read(value) for name, value in dict(call.get("arguments", {})).items()}
-    arguments |= {name: reader.nest(value, tensor_of) for name, value in dict(call.get("tensors", {})).items()}
+    parts = [call.get(name, {}) for name in ("arguments", "tensors")]
+    if not all(isinstance(part, dict) and all(isinstance(name, str) for name in part) for part in parts):
+        raise ValueError(f"The config of a Functional model holds a call whose arguments are not given by name: {call!r}.")
+    arguments = {name: reader.read(value) for name, value in parts[0].items()}
+    arguments |= {name: reader.nest(value, tensor_of) for name, value in parts[1].items()}
     return numbers, flatten(layer(reader.nest(call["inputs"], tensor_of), **arguments))
 
 
@@ -104,12 +117,19 @@ def sequential_of(reader: Reader, config: Mapping[str, Any], model: Callable[...
     """Make a Sequential by adding its layers."""
     name, trainable, given = _parts(config, "Sequential", **_NAMED)
     made = model(name=name)
-    for layer in map(reader.read, given):
+    for layer in (_layer_in(reader, entry, "Sequential") for entry in given):
         made.add(layer.store.call.tensors() if isinstance(layer, InputLayer) else layer)
     made._trainable = trainable
     if made._layer is not None:
         made.layer.store.trainable = trainable
     return made
+
+
+def _layer_in(reader: Reader, entry: Any, kind: str) -> Layer:
+    layer = layer_of(reader.read(entry))
+    if not isinstance(layer, Layer):
+        raise ValueError(f"The config of a {kind} model holds something among its layers that is none: {entry!r}.")
+    return layer
 
 
 _NAMED: dict[str, type] = {"name": str, "trainable": bool, "layers": list}
@@ -122,7 +142,7 @@ def _parts(config: Mapping[str, Any], kind: str, **parts: type) -> list[Any]:
         if not isinstance(config.get(name, ...), of) or config.get(name, ...) is ...:
             got = repr(config[name]) if name in config else "nothing"
             raise ValueError(f"The config of a {kind} model must have {name!r}, a {of.__name__}, but has {got}.")
-    unknown = sorted(set(config) - set(parts))
+    unknown = sorted(map(repr, set(config) - set(parts)))
     if unknown:
-        raise ValueError(f"The config of a {kind} model has {', '.join(map(repr, parts))}, but this one {unknown[0]!r} too.")
+        raise ValueError(f"The config of a {kind} model has {', '.join(map(repr, parts))}, but this one {unknown[0]} too.")
     return [config[name] for name in parts]
