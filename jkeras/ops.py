@@ -1,7 +1,8 @@
 """Functions for arrays and symbolic tensors alike: every function of ``jax.numpy``, ``jax.nn`` and ``jax.lax``.
 
 ``jkeras.ops.tanh(x)`` is ``jax.numpy.tanh(x)`` on an array, and a step of the model on a symbolic tensor. Names are looked
-up in ``jax.numpy`` first, then ``jax.nn``, then ``jax.lax``; ``cast(x, dtype)`` and ``get_item(x, index)`` are added.
+up in ``jax.numpy`` first, then ``jax.nn``, then ``jax.lax``; ``cast(x, dtype)`` and ``get_item(x, index)`` are added. Where Keras
+means something else by the same call, as ``logsumexp(x, axis, keepdims)``, its meaning is taken, or the name is refused.
 
 Example:
   >>> from jkeras import Input

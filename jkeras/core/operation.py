@@ -42,10 +42,33 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     return jax.nn.leaky_relu(x, negative_slope)
 
 
-_OWN: dict[str, Callable[..., Any]] = {"get_item": get_item, "cast": cast, "slice": slice, "leaky_relu": leaky_relu}
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, **more: Any) -> Any:
+    """Return the logarithm of a sum of exponentials; ``keepdims`` comes third, as in Keras, where JAX has factors."""
+    return jax.nn.logsumexp(x, axis, keepdims=keepdims, **more)
+
+
+def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """Put numbers in the place of NaN and infinities; ``nan`` comes second, as in Keras, where JAX has ``copy``."""
+    return jnp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None, **more: Any) -> Any:
+    """Take entries by their indices along an axis; without one, of all entries in one row, as in Keras, not along the last."""
+    return jnp.take_along_axis(x, indices, axis, **more)
+
+
+def unique(x: Any, sorted: bool = True, return_index: bool = False, return_inverse: bool = False, *args: Any, **more: Any) -> Any:
+    """Return the different entries, in ascending order whatever ``sorted`` says, which comes second, as in Keras."""
+    return jnp.unique(x, return_index, return_inverse, *args, **more)
+
+
+_OWN: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (get_item, cast, slice, leaky_relu, logsumexp, nan_to_num, take_along_axis, unique)
+}
 
 # What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
-_OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention"}
+_OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention", "linalg.lstsq"}
 
 # What is no function of tensors: it touches files, or how arrays are printed. Plain data may name an operation, so a name must
 # never do more than compute; ``load`` alone would run the code in a pickle.

@@ -126,8 +126,8 @@ class Compiled:
         return TrainState(params, state, self._opt_state, self._key, self._step)
 
     def hold(self, state: TrainState) -> None:
-        """Hold another training state, whole."""
-        self.carry_on(state)
+        """Hold another training state, whole; what is no array of JAX is copied, so that it may be changed afterwards."""
+        self.carry_on(jax.tree.map(store.owned, state))
         self._opt_owner = _owner(state.params, self.trainer)
 
     def carry_on(self, state: TrainState) -> None:
