@@ -253,23 +253,17 @@ def test_a_layer_that_was_refused_is_free_for_another_model():
 # -- without jit ------------------------------------------------------------------------------------------------------
 
 
-def test_masks_dropout_and_statistics_train_without_jit_as_with_it():
-    def made():
+def test_masks_and_statistics_train_without_jit_as_with_it():
+    def run():
         x = Input((3,), dtype="int32")
-        h = BatchNormalization()(Dropout(0.3)(LSTM(3, dropout=0.2)(Embedding(7, 4, mask_zero=True)(x))))
-        model = Model(x, {"a": Dense(1)(h), "b": Dense(3, "softmax")(h)})
-        model.compile("adam", {"a": "mse", "b": "sparse_categorical_crossentropy"}, metrics={"b": ["acc"]}, seed=3)
-        return model
+        model = Model(x, Dense(1)(BatchNormalization()(Embedding(7, 2, mask_zero=True)(x))))
+        model.compile("sgd", "mse", seed=3)
+        return model.fit(ids, ONE[:, None] * np.ones((4, 3, 1)), batch_size=3, verbose=0).history, model.get_weights()
 
-    ids = RNG.integers(0, 7, (6, 3)).astype("int32")
-    y = {"a": np.ones((6, 1)), "b": np.arange(6) % 3}
-
-    def run(model):
-        return model.fit(ids, y, batch_size=4, verbose=0).history, model.predict(ids, verbose=0)
-
-    expected = run(made())
+    ids = np.array([[1, 2, 0], [3, 0, 0], [4, 5, 6], [6, 2, 0]], "int32")
+    expected = run()
     with jax.disable_jit():
-        got = run(made())
+        got = run()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), got, expected)
 
 
