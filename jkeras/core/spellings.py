@@ -5,7 +5,7 @@ from __future__ import annotations
 ARGUMENTS = {
     "nb_epoch": "epochs",
     "lr": "learning_rate",
-    "decay": "learning_rate, as a schedule of optax; weight_decay is something else",
+    "decay": "learning_rate=lambda step: rate / (1 + decay * step)",
     "init": "kernel_initializer",
     "inner_init": "recurrent_initializer",
     "inner_activation": "recurrent_activation",
