@@ -56,8 +56,13 @@ def kind_of(value: Any) -> str:
       >>> kind_of(3), kind_of([1, 2])
       ('an int', 'a list of 2')
     """
-    name, several = type(value).__name__, isinstance(value, (list, tuple, dict))
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{f' of {len(value)}' if several else ''}"
+    several = f" of {len(value)}" if isinstance(value, (list, tuple, dict)) else ""
+    return f"{with_article(type(value).__name__)}{several}"
+
+
+def with_article(word: str) -> str:
+    """Write "a" or "an" before a word."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 class Answering:

@@ -10,7 +10,7 @@ from typing import Any
 from jkeras.core.arguments import bind
 from jkeras.core.constructors import made_again
 from jkeras.core.describe import hashable
-from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.errors import UnknownNameError, nearest, with_article
 from jkeras.core.face import TABLES
 from jkeras.core.layer import spell
 
@@ -87,5 +87,4 @@ def look_up(identifier: Any, known: Mapping[str, Any], what: str) -> Any:
         return known[identifier]
     if callable(identifier):
         return identifier
-    article = "An" if what[0] in "aeiou" else "A"
-    raise TypeError(f"{article} {what} is a name or a function, but got {identifier!r}.")
+    raise TypeError(f"{with_article(what).capitalize()} is a name or a function, but got {identifier!r}.")

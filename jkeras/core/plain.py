@@ -7,9 +7,10 @@ checks its arguments as it always does.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -72,7 +73,7 @@ class Writer:
     """Writes values; a layer that was written before is written as its number."""
 
     def __init__(self) -> None:
-        self._seen: list[Layer] = []
+        self._numbers: dict[Layer, int] = {}
 
     def write(self, value: Any, where: str) -> Any:
         """Return a value as what JSON knows; tuples are lists, dictionaries ``{"dict": ...}``.
@@ -112,10 +113,9 @@ class Writer:
 
     def layer(self, layer: Layer, label: str | None = None) -> Any:
         """Return a layer as the call that makes it, named by ``label`` where a model calls it so."""
-        for number, other in enumerate(self._seen):
-            if other is layer:
-                return {"again": number}
-        self._seen.append(layer)
+        if layer in self._numbers:
+            return {"again": self._numbers[layer]}
+        self._numbers[layer] = len(self._numbers)
         if layer.definition.program is not None:
             return {"module": "models", "class_name": layer.kind, "config": self._model(layer, layer.definition.program)}
         config = {
@@ -180,8 +180,28 @@ def _is_found(look_up: Callable[[str], Any], name: str, function: Any) -> bool:
 
 def _started(given: dict[str, Any]) -> Layer:
     """Return the layer of a new input; it has nothing to train, whatever its ``trainable`` says."""
-    given.pop("trainable", None)
+    given = {name: value for name, value in given.items() if name != "trainable"}
     return Input(**bind("InputLayer", inspect.signature(Input), (), given).arguments).call.layer
+
+
+@contextlib.contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Say in words what data make the code of layers stumble over where a user's call would be no better off.
+
+    Args:
+      what: what is being read, for the message: ``"The config of a Sequential model"``.
+
+    Raises:
+      ValueError: in the place of everything that is neither a ValueError nor a TypeError, which are in words already.
+    """
+    try:
+        yield
+    except (ValueError, TypeError):
+        raise
+    except RecursionError:
+        raise ValueError(f"{what} is nested too deeply.") from None
+    except Exception as error:
+        raise ValueError(f"{what} describes none: {error}") from error
 
 
 _UNFINISHED = object()  # stands for a layer while its arguments are read
@@ -243,20 +263,21 @@ class Reader:
             return self.read(given)
         raise ValueError(f"{nest!r} is no nest of numbers of tensors.")
 
-    def made(self, constructor: Any, config: Any) -> Any:
-        """Make a layer by calling a constructor with what a config holds.
+    def layer(self, constructor: Any, config: Mapping[str, Any]) -> Any:
+        """Make a layer by calling a constructor with what a config holds."""
+        if constructor is InputLayer:
+            return self._numbered(lambda: _started(self._arguments(config)))
+        return self._numbered(lambda: made_again(constructor, self._arguments(config)))
 
-        Raises:
-          ValueError: for a config that is none; besides, what the constructor raises for its arguments.
-        """
-        if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
-            raise ValueError(f"A config is a dictionary of arguments by name, but got {kind_of(config)}.")
+    def _numbered(self, make: Callable[[], Any]) -> Any:
+        """Make a layer or model, numbered as it was written: before those among its arguments."""
         place = len(self._seen)
-        self._seen.append(_UNFINISHED)  # numbered as they were written: a layer before those among its arguments
-        given = {name: self.read(value) for name, value in config.items()}
-        made = _started(given) if constructor is InputLayer else made_again(constructor, given)
-        self._seen[place] = made
+        self._seen.append(_UNFINISHED)
+        self._seen[place] = made = make()
         return made
+
+    def _arguments(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.read(value) for name, value in config.items()}
 
     def _made(self, module: Any, kind: Any, config: Any) -> Any:
         if not isinstance(module, str) or module not in _TABLES:
@@ -268,13 +289,8 @@ class Reader:
             raise ValueError(f"The config of {kind} must be a dictionary of arguments by name, but is {config!r}.")
         with noted(f"In the config of {kind} {config.get('name')!r}." if "name" in config else f"In the config of {kind}."):
             if module == "functions":
-                return made_again(known[kind], {name: self.read(given) for name, given in config.items()})
-            if module != "models":
-                return self.made(known[kind], config)
-            place = len(self._seen)
-            self._seen.append(_UNFINISHED)
-            self._seen[place] = made = known[kind](self, config)
-            return made
+                return made_again(known[kind], self._arguments(config))
+            return self._numbered(lambda: known[kind](self, config)) if module == "models" else self.layer(known[kind], config)
 
 
 def _get_config(self: Layer) -> dict[str, Any]:
@@ -306,7 +322,10 @@ def _from_config(cls: type[Layer], config: Mapping[str, Any], custom_objects: Ma
       >>> Dense.from_config(Dense(3, activation="relu").get_config()).units
       3
     """
-    return Reader(custom_objects).made(cls, config)
+    if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+        raise ValueError(f"A config is a dictionary of arguments by name, but got {kind_of(config)}.")
+    with in_words(f"The config of a {cls.__name__}"):
+        return Reader(custom_objects).layer(cls, config)
 
 
 # Here, since what writes and reads layers is made of layers.

@@ -9,7 +9,7 @@ from jkeras.core.constructors import InputLayer
 from jkeras.core.errors import kind_of
 from jkeras.core.layer import Layer
 from jkeras.core.nest import flatten
-from jkeras.core.plain import Reader, Writer
+from jkeras.core.plain import Reader, Writer, in_words
 from jkeras.core.shell import layer_of
 
 
@@ -54,15 +54,8 @@ class Configs:
         if not isinstance(config, Mapping):
             raise ValueError(f"The config of a model is a dictionary, as get_config returns it, but got {kind_of(config)}.")
         kind = "Functional" if {"calls", "inputs", "outputs"} & set(config) else "Sequential"
-        reader = Reader(custom_objects)
-        try:
-            made = reader.read({"module": "models", "class_name": kind, "config": dict(config)})
-        except (ValueError, TypeError):  # said in words by whoever checks
-            raise
-        except RecursionError:
-            raise ValueError(f"The config of a {kind} model is nested too deeply.") from None
-        except Exception as error:  # what a layer's code stumbles over where a user's call would be no better off
-            raise ValueError(f"The config of a {kind} model describes none: {error}") from error
+        with in_words(f"The config of a {kind} model"):
+            made = Reader(custom_objects).read({"module": "models", "class_name": kind, "config": dict(config)})
         if not isinstance(made, cls):
             raise ValueError(
                 f"The config is that of a {kind} model: write {kind.replace('Functional', 'Model')}.from_config(config)."
@@ -139,7 +132,7 @@ _OF_A_CALL = {"layer", "inputs", "outputs", "arguments", "tensors"}
 def _parts(config: Mapping[str, Any], kind: str, **parts: type) -> list[Any]:
     """Return the entries of a config in a given order, all of them, each of its type."""
     for name, of in parts.items():
-        if not isinstance(config.get(name, ...), of) or config.get(name, ...) is ...:
+        if name not in config or not isinstance(config[name], of):
             got = repr(config[name]) if name in config else "nothing"
             raise ValueError(f"The config of a {kind} model must have {name!r}, a {of.__name__}, but has {got}.")
     unknown = sorted(map(repr, set(config) - set(parts)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jkeras.core.layer import Layer
-from jkeras.core.plain import Reader, Writer
+from jkeras.core.plain import Reader, Writer, in_words
 from jkeras.core.shell import layer_of
 
 
@@ -38,7 +38,8 @@ def from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Any
       UnknownNameError: for a constructor that is not known, with the nearest that is.
       ValueError: for JSON that describes no layer.
     """
-    made = Reader(custom_objects).read(json.loads(text))
+    with in_words("The JSON of a layer"):
+        made = Reader(custom_objects).read(json.loads(text))
     if not isinstance(layer_of(made), Layer):
         raise ValueError(f"the JSON describes no layer but {made!r}.")
     return made
