@@ -36,7 +36,7 @@ PADDED = SERIES * (np.arange(5) < RNG.integers(2, 6, (12, 1)))[..., None]
 
 
 @layer
-def Residual(units, rate=0.1):
+def ResidualBlock(units, rate=0.1):
     inner = {"norm": BatchNormalization(), "first": Dense(units, "relu"), "drop": Dropout(rate), "second": Dense(units)}
     return composite(
         lambda call, x: x + call("second", call("drop", call("first", call("norm", x)))),
@@ -118,8 +118,8 @@ def recurrent():
 
 
 USERS_LAYERS = {
-    "a residual block": (lambda: Residual(4), FLAT),
-    "a residual block over padded series": (lambda: Residual(4), PADDED),
+    "a residual block": (lambda: ResidualBlock(4), FLAT),
+    "a residual block over padded series": (lambda: ResidualBlock(4), PADDED),
     "an RNN over a user's cell": (recurrent, SERIES),
     "LoRA": (lambda: LoRA(Dense(3, trainable=False)), FLAT),
     "weight norm": (lambda: WeightNorm(Dense(3)), FLAT),
@@ -143,7 +143,7 @@ def case(request):
 
 
 def test_none_of_them_takes_more_than_twenty_lines():
-    for constructor in (Residual, MinimalCell, Recurrent, LoRA, WeightNorm, Sampling, Encoder, TiedLanguageModel):
+    for constructor in (ResidualBlock, MinimalCell, Recurrent, LoRA, WeightNorm, Sampling, Encoder, TiedLanguageModel):
         source = textwrap.dedent(inspect.getsource(constructor.__init__.__closure__[0].cell_contents))
         assert len([line for line in source.splitlines() if line.strip()]) <= 20, constructor
 
@@ -215,8 +215,8 @@ def test_filling_up_a_last_batch_changes_nothing(case):
 
 
 def test_a_residual_block_adds_what_its_parts_give_by_hand():
-    model = model_of(lambda: Residual(4), FLAT)
-    own = jax.tree.map(np.asarray, model.params["residual"])
+    model = model_of(lambda: ResidualBlock(4), FLAT)
+    own = jax.tree.map(np.asarray, model.params["residual_block"])
     h = FLAT / np.sqrt(1 + 1e-3) * own["norm"]["gamma"] + own["norm"]["beta"]
     h = np.maximum(h @ own["first"]["kernel"] + own["first"]["bias"], 0)
     expected = FLAT + h @ own["second"]["kernel"] + own["second"]["bias"]
