@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from smallest import ONE, ZERO, Doing, one_weight
 
 import jkeras
 from jkeras import Context, Definition, Input, Model, Sequential, layer
@@ -14,12 +15,6 @@ from jkeras.layers import LSTM, BatchNormalization, Dense, Dropout, Embedding, F
 from jkeras.metrics import Metric
 
 RNG = np.random.default_rng(6)
-ONE, ZERO = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
-
-
-def one_weight(name="w"):
-    """A layer that multiplies by w, 1 at first."""
-    return Dense(1, use_bias=False, kernel_initializer="ones", name=name)
 
 
 def value(of):
@@ -51,13 +46,6 @@ def test_the_phase_of_a_context_is_heeded_as_the_keyword_is(what):
 # -- trainable and compile in a callback ------------------------------------------------------------------------------
 
 
-class Doing(jkeras.callbacks.Callback):
-    """Do something in one hook, whenever it is called."""
-
-    def __init__(self, hook, action):
-        setattr(self, hook, lambda *place_and_logs: action(self.model))
-
-
 HOOKS = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end"]
 
 
@@ -70,7 +58,7 @@ def test_trainable_set_in_a_callback_counts_from_the_next_compile(hook, first):
     model = Sequential([Input((1,)), a, b])
     a.trainable = first
     model.compile(jkeras.optimizers.SGD(0.125), "mse")
-    model.fit(ONE, ZERO, epochs=2, verbose=0, callbacks=[Doing(hook, lambda m: setattr(m.layers[0], "trainable", not first))])
+    model.fit(ONE, ZERO, epochs=2, verbose=0, callbacks=[Doing(hook, lambda m, *_: setattr(m.layers[0], "trainable", not first))])
     expected = [1.0, 1.0]
     for _ in range(2):  # the gradients of (a b)^2 are 2 a b^2 and 2 a^2 b
         a_now, b_now = expected
@@ -87,7 +75,7 @@ def test_compile_is_refused_in_every_hook_of_fit_and_the_model_can_be_fitted_aft
     model = Sequential([Input((1,)), one_weight()])
     model.compile(jkeras.optimizers.SGD(0.25), "mse")
     with pytest.raises(RuntimeError, match=r"compile of model .* while fit runs"):
-        model.fit(ONE, ZERO, epochs=2, verbose=0, callbacks=[Doing(hook, lambda m: m.compile("sgd", "mae"))])
+        model.fit(ONE, ZERO, epochs=2, verbose=0, callbacks=[Doing(hook, lambda m, *_: m.compile("sgd", "mae"))])
     before = value(model)
     assert before in (1.0, 0.5)  # before the first step or after it
     model.fit(ONE, ZERO, verbose=0)

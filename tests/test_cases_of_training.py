@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from pickled import same_arrays
+from smallest import ONE, ZERO, Doing, aligned, one_weight
 
 import jkeras
 from jkeras import Input, Model, Sequential
@@ -13,19 +15,6 @@ from jkeras.metrics import Metric
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(8)
-ONE, ZERO = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
-
-
-def one_weight(name="w", start=1.0):
-    """A layer that multiplies by one number."""
-    return Dense(1, use_bias=False, kernel_initializer=jkeras.initializers.Constant(start), name=name)
-
-
-class Doing(jkeras.callbacks.Callback):
-    """Do something in one hook, whenever it is called."""
-
-    def __init__(self, hook, action):
-        setattr(self, hook, lambda *place_and_logs: action(self.model))
 
 
 # -- the first call is inside jit -------------------------------------------------------------------------------------
@@ -48,11 +37,11 @@ def test_models_first_called_inside_jit_compute_with_the_weights_that_they_then_
 # -- weights and states that are set ----------------------------------------------------------------------------------
 
 SETTING = {
-    "set_weights": lambda m: m.set_weights([np.full((1, 1), 7.0)]),
-    "set_weights of a layer": lambda m: m.layers[0].set_weights([np.full((1, 1), 7.0)]),
-    "assign": lambda m: m.layers[0].kernel.assign([[7.0]]),
-    "params": lambda m: setattr(m, "params", {"w": {"kernel": np.full((1, 1), 7.0)}}),
-    "hold": lambda m: m.hold(m.train_state()._replace(params={"w": {"kernel": jnp.full((1, 1), 7.0)}})),
+    "set_weights": lambda m, *_: m.set_weights([np.full((1, 1), 7.0)]),
+    "set_weights of a layer": lambda m, *_: m.layers[0].set_weights([np.full((1, 1), 7.0)]),
+    "assign": lambda m, *_: m.layers[0].kernel.assign([[7.0]]),
+    "params": lambda m, *_: setattr(m, "params", {"w": {"kernel": np.full((1, 1), 7.0)}}),
+    "hold": lambda m, *_: m.hold(m.train_state()._replace(params={"w": {"kernel": jnp.full((1, 1), 7.0)}})),
 }
 
 
@@ -66,11 +55,6 @@ def test_weights_set_in_any_way_before_a_step_are_those_of_its_loss(hook, way):
     assert model.get_weights()[0].item() == 7
 
 
-def bits(leaf):
-    is_key = jax.dtypes.issubdtype(getattr(leaf, "dtype", np.dtype(int)), jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
-
-
 @pytest.mark.parametrize("key", [jax.random.key(5), jax.random.PRNGKey(5), jax.random.key(5, impl="rbg")], ids=str)
 def test_a_state_that_is_held_is_returned_leaf_by_leaf_and_goes_on(key):
     model = Sequential([Input((4,)), BatchNormalization(), Dropout(0.5), Dense(1)])
@@ -78,19 +62,9 @@ def test_a_state_that_is_held_is_returned_leaf_by_leaf_and_goes_on(key):
     state = jax.tree.map(lambda leaf: leaf + 3 if leaf.dtype == jnp.float32 else leaf, model.trainer.init(KEY))
     state = state._replace(key=key, step=jnp.int32(41))
     model.hold(state)
-    for got, given in zip(jax.tree.leaves(model.train_state()), jax.tree.leaves(state), strict=True):
-        assert got.dtype == given.dtype
-        np.testing.assert_array_equal(bits(got), bits(given))
+    same_arrays(model.train_state(), state)
     model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     assert int(model.train_state().step) == 42
-
-
-def aligned(shape, value):
-    """An array that JAX could share in place of copying it, as it begins at a multiple of 64 bytes."""
-    raw = np.empty(4 * int(np.prod(shape)) + 64, np.uint8)
-    array = raw[-raw.ctypes.data % 64 :][: raw.size - 64].view("float32").reshape(shape)
-    array[...] = value
-    return array
 
 
 def test_arrays_of_a_state_that_is_held_may_be_changed_afterwards():

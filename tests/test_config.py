@@ -1,4 +1,4 @@
-"""Models as plain data: what get_config says, what from_config makes of it, and what it refuses."""
+"""Models and layers as plain data: what get_config says, and what from_config makes of it."""
 
 import collections
 import json

@@ -5,28 +5,7 @@ import subprocess
 import sys
 import textwrap
 
-import jax
-import numpy as np
 import pytest
-
-from jkeras import Input, Sequential
-from jkeras.layers import Dense, Dropout
-
-KEY = jax.random.key(0)
-RNG = np.random.default_rng(4)
-X = RNG.normal(size=(24, 4)).astype("float32")
-Y = (X.sum(1, keepdims=True) > 0).astype("float32")
-
-
-def classifier(optimizer="adam", **arguments):
-    model = Sequential([Input((4,)), Dense(6, "tanh"), Dropout(0.2), Dense(1, "sigmoid", kernel_regularizer="l2")])
-    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"], seed=2, **arguments)
-    return model
-
-
-def assert_trees_close(a, b, tolerance=1e-6):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
-
 
 _MESHES = """
     import jax, numpy as np, optax
@@ -100,16 +79,3 @@ def test_meshes_automatic_and_explicit_shard_map_and_held_shardings_give_the_num
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(_MESHES)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "all of it"
-
-
-def test_the_key_that_is_held_is_the_key_that_training_goes_on_with():
-    model = classifier()
-    state = model.trainer.init(jax.random.key(5))
-    model.hold(state)
-    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(state.key)).all()
-    model.fit(X, Y, batch_size=8, verbose=0)
-    twin = classifier()
-    expected, _ = twin.trainer.epoch(state, (X, Y), batch_size=8)
-    assert_trees_close(model.params, expected.params, 1e-5)
-    model.compile("adam", "binary_crossentropy", seed=7)
-    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(jax.random.key(7))).all()

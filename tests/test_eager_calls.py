@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from smallest import aligned
 
 from jkeras import Input, Model, Sequential
 from jkeras.core import Masked
@@ -69,14 +70,8 @@ def test_weights_set_while_predict_runs_stay():
 
 
 def test_what_a_user_gave_may_be_changed_afterwards():
-    def aligned(shape):
-        size = int(np.prod(shape)) * 4
-        raw = np.empty(size + 64, np.uint8)
-        return raw[-raw.ctypes.data % 64 :][:size].view("float32").reshape(shape)
-
     model = Sequential([Input((8,)), Dense(8, use_bias=False)])
-    kernel = aligned((8, 8))
-    kernel[:] = 1
+    kernel = aligned((8, 8), 1)
     model.params = {"dense": {"kernel": kernel}}
     kernel[:] = 99
     assert (model.get_weights()[0] == 1).all()
@@ -84,7 +79,7 @@ def test_what_a_user_gave_may_be_changed_afterwards():
     model.set_weights([kernel])
     kernel[:] = 99
     assert (model.get_weights()[0] == 2).all()
-    buffer = aligned((4, 8))
+    buffer = aligned((4, 8), 0)
 
     def rows():
         for i in range(20):

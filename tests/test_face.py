@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import optax
 import pytest
+from smallest import ONE, ZERO, squaring
 
 import jkeras
 from jkeras import Input, Model, Sequential
@@ -161,13 +162,6 @@ def test_an_output_is_one_object_and_operations_are_no_layers():
 # -- optimizers -------------------------------------------------------------------------------------------------------
 
 
-def one_weight(optimizer):
-    model = Sequential([Input((1,)), Dense(1, use_bias=False, kernel_initializer="ones")])
-    model.compile(optimizer, "mse")
-    return model
-
-
-ONE, ZERO = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
 OPTIMIZERS = {
     "plain": lambda: jkeras.optimizers.SGD(0.25),
     "clipped": lambda: jkeras.optimizers.SGD(0.25, global_clipnorm=100.0),
@@ -178,7 +172,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("made", OPTIMIZERS)
 def test_a_learning_rate_is_read_and_set_behind_every_wrapping_without_compiling_anew(made):
-    model = one_weight(OPTIMIZERS[made]())
+    model = squaring(OPTIMIZERS[made]())
     model.fit(ONE, ZERO, verbose=0)  # 1 - 2/4
     assert float(model.optimizer.learning_rate) == 0.25
     model.optimizer.learning_rate = 0.125
@@ -194,7 +188,7 @@ def test_a_learning_rate_is_read_and_set_behind_every_wrapping_without_compiling
 
 
 def test_a_transformation_without_a_rate_in_its_state_says_how_to_give_it_one():
-    model = one_weight(optax.sgd(0.25))
+    model = squaring(optax.sgd(0.25))
     model.fit(ONE, ZERO, verbose=0)
     for attempt in (lambda: model.optimizer.learning_rate, lambda: setattr(model.optimizer, "learning_rate", 0.5)):
         with pytest.raises(AttributeError, match="inject_hyperparams"):
@@ -203,12 +197,12 @@ def test_a_transformation_without_a_rate_in_its_state_says_how_to_give_it_one():
 
 def test_one_optimizer_object_given_to_two_models_keeps_their_states_apart():
     optimizer = jkeras.optimizers.SGD(0.25, momentum=0.5)
-    first, second = one_weight(optimizer), one_weight(optimizer)
+    first, second = squaring(optimizer), squaring(optimizer)
     assert first.optimizer is optimizer
     for _ in range(2):
         first.train_on_batch(ONE, ZERO)
         second.train_on_batch(ONE, ZERO)
-    alone = one_weight(jkeras.optimizers.SGD(0.25, momentum=0.5))
+    alone = squaring(jkeras.optimizers.SGD(0.25, momentum=0.5))
     alone.fit(ONE, ZERO, epochs=2, verbose=0)
     assert first.get_weights() == second.get_weights() == alone.get_weights()
     first.optimizer.learning_rate = 0.0
@@ -264,7 +258,7 @@ def test_what_the_optimizer_remembers_survives_freezing_in_turns():
 
 
 def test_a_model_is_freed_with_its_optimizer_and_its_programs():
-    model = one_weight("adam")
+    model = squaring("adam")
     model.fit(ONE, ZERO, verbose=0)
     gone = weakref.ref(model)
     del model

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from smallest import ONE, ZERO, Doing, squaring
 
 import jkeras
-from jkeras import Input, Sequential
-from jkeras.layers import Dense
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 3)).astype("float32"), RNG.normal(size=(12, 1)).astype("float32")
@@ -73,30 +72,6 @@ def test_every_hook_is_called_in_kerass_order_with_kerass_logs(run):
             np.testing.assert_allclose(mine[name], other[name], rtol=1e-4, atol=2e-5, err_msg=f"{hook}{place} {name}")
 
 
-class Doing(jkeras.callbacks.Callback):
-    """Do something in one hook, at its n-th call."""
-
-    def __init__(self, hook, action, at=1):
-        self.calls = 0
-
-        def method(*place_and_logs):
-            self.calls += 1
-            if self.calls == at:
-                action(self.model, *place_and_logs)
-
-        setattr(self, hook, method)
-
-
-def one_weight(rate=0.25):
-    """A model whose loss is w squared: w becomes w (1 - 2 rate) at each step."""
-    model = Sequential([Input((1,)), Dense(1, use_bias=False, kernel_initializer="ones")])
-    model.compile(jkeras.optimizers.SGD(rate), "mse")
-    return model
-
-
-ONE, ZERO = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
-
-
 @pytest.mark.parametrize(
     ("hook", "at", "expected"),
     [
@@ -109,7 +84,7 @@ ONE, ZERO = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
     ],
 )
 def test_a_learning_rate_set_in_any_hook_is_used_from_the_next_step_on(hook, at, expected):
-    model = one_weight()
+    model = squaring(jkeras.optimizers.SGD(0.25))
     model.fit(
         ONE, ZERO, epochs=3, verbose=0, callbacks=[Doing(hook, lambda m, *_: setattr(m.optimizer, "learning_rate", 0.5), at)]
     )
@@ -124,16 +99,16 @@ def test_a_learning_rate_set_in_any_hook_is_used_from_the_next_step_on(hook, at,
     [("on_train_begin", 1, 1.0), ("on_epoch_begin", 2, 2.0), ("on_train_batch_begin", 3, 4.0), ("on_batch_end", 2, 4.0)],
 )
 def test_weights_set_in_any_hook_are_trained_on(hook, at, expected):
-    model = one_weight()
+    model = squaring(jkeras.optimizers.SGD(0.25))
     assigning = Doing(hook, lambda m, *_: m.layers[0].kernel.assign([[8.0]]), at)
     model.fit(ONE, ZERO, epochs=3, verbose=0, callbacks=[assigning])
     assert model.layers[0].kernel.numpy().item() == pytest.approx(expected)
 
 
 def test_compile_in_a_callback_is_refused_by_name_and_the_model_is_whole():
-    model = one_weight()
+    model = squaring(jkeras.optimizers.SGD(0.25))
     with pytest.raises(RuntimeError, match=r"compile of model .* while fit runs") as caught:
-        model.fit(ONE, ZERO, epochs=3, verbose=0, callbacks=[Doing("on_epoch_end", lambda m, *_: m.compile("sgd", "mae"))])
+        model.fit(ONE, ZERO, epochs=3, verbose=0, callbacks=[Doing("on_epoch_end", lambda m, *_: m.compile("sgd", "mae"), 1)])
     assert "In Doing.on_epoch_end(0)." in caught.value.__notes__
     assert any("fit was at epoch 1" in note for note in caught.value.__notes__)
     assert model.layers[0].kernel.numpy().item() == 0.5
@@ -169,7 +144,7 @@ def test_evaluate_and_predict_stop_when_told_to():
 
 def test_logs_that_a_callback_adds_are_recorded_and_shown(capsys):
     model = compiled(jkeras)
-    adding = Doing("on_epoch_end", lambda m, epoch, logs: logs.update(learning_rate=0.5))
+    adding = Doing("on_epoch_end", lambda m, epoch, logs: logs.update(learning_rate=0.5), 1)
     history = model.fit(X, Y, verbose=2, callbacks=[adding])
     assert history.history["learning_rate"] == [0.5]
     assert "learning_rate: 0.5000" in capsys.readouterr().out

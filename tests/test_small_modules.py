@@ -6,6 +6,7 @@ import jax
 import keras
 import numpy as np
 import pytest
+from smallest import squaring
 
 import jkeras
 from jkeras import Input, Sequential
@@ -229,11 +230,9 @@ class Counted(jkeras.utils.PyDataset):
         self.hooks.append("end")
 
 
-def still(weight=1.0):
+def still():
     """A model that does not learn, whose loss is the input squared."""
-    model = Sequential([Input((1,)), Dense(1, use_bias=False, kernel_initializer="ones")])
-    model.compile(jkeras.optimizers.SGD(0.0), "mse")
-    return model
+    return squaring(jkeras.optimizers.SGD(0.0))
 
 
 def test_an_iterable_is_begun_once_an_epoch_and_told_of_each():

@@ -84,6 +84,19 @@ def test_an_epoch_takes_any_number_of_examples(n, normalised):
     assert np.isfinite(logs["loss"])
 
 
+def test_the_key_that_is_held_is_the_key_that_training_goes_on_with():
+    model = classifier()
+    state = model.trainer.init(jax.random.key(5))
+    model.hold(state)
+    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(state.key)).all()
+    model.fit(X, Y, batch_size=8, verbose=0)
+    twin = classifier()
+    expected, _ = twin.trainer.epoch(state, (X, Y), batch_size=8)
+    assert_trees_close(model.params, expected.params, 1e-5)
+    model.compile("adam", "binary_crossentropy", seed=7)
+    assert (jax.random.key_data(model.train_state().key) == jax.random.key_data(jax.random.key(7))).all()
+
+
 # -- loops of one's own, without private names ------------------------------------------------------------------------
 
 
