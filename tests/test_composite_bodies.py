@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_composites import FLAT, KEY, PADDED, Residual, model_of
+from test_composites import FLAT, KEY, PADDED, ResidualBlock, model_of
 
 import jkeras
 from jkeras import Input, Model
@@ -55,7 +55,7 @@ def test_a_mask_made_inside_is_read_inside_and_comes_out():
 
 def test_a_mask_passes_through_a_residual_block_as_through_add():
     x = Input((5, 4))
-    lstm, block = LSTM(2), Residual(4)
+    lstm, block = LSTM(2), ResidualBlock(4)
     model = Model(x, lstm(block(Masking()(x))))
     for row in PADDED:
         length = int((row != 0).any(-1).sum())
@@ -101,8 +101,8 @@ def test_a_body_that_computes_with_plain_arrays_may_say_that_it_mixes_nothing():
 
 def test_precision_reaches_inner_layers_and_the_spec_says_so():
     x = Input((4,))
-    for make in (lambda: Residual(4, dtype="mixed_bfloat16"), lambda: TimeDistributed(Dense(2), dtype="mixed_bfloat16")):
-        shape = (4,) if make().kind == "Residual" else (3, 4)
+    for make in (lambda: ResidualBlock(4, dtype="mixed_bfloat16"), lambda: TimeDistributed(Dense(2), dtype="mixed_bfloat16")):
+        shape = (4,) if make().kind == "ResidualBlock" else (3, 4)
         block, x = make(), Input(shape)
         y = block(x)
         assert y.dtype == jnp.bfloat16
@@ -112,7 +112,7 @@ def test_precision_reaches_inner_layers_and_the_spec_says_so():
 
 
 def test_freezing_a_composite_freezes_what_is_inside_it_statistics_included():
-    model = model_of(lambda: Residual(4, trainable=False), FLAT)
+    model = model_of(lambda: ResidualBlock(4, trainable=False), FLAT)
     before = model.get_weights()
     with pytest.warns(UserWarning, match="No layer of model"):
         model.fit(FLAT, np.zeros((12, 4)), verbose=0)
