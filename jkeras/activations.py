@@ -47,7 +47,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     """Return x above ``threshold``, at most ``max_value``, and ``negative_slope * (x - threshold)`` elsewhere."""
     if negative_slope == 0 and max_value is None and threshold == 0:
         return jax.nn.relu(x)
-    kept = jnp.where(x > threshold, x, negative_slope * (x - threshold))
+    kept = jnp.where(x > threshold, x, negative_slope * (x - threshold) if negative_slope else 0)
     return kept if max_value is None else jnp.minimum(kept, max_value)
 
 

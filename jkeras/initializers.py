@@ -47,10 +47,14 @@ def _seeded(function: Initializer, seed: int | None) -> Initializer:
     return lambda key, shape, dtype=jnp.float32: function(jax.random.key(seed), shape, dtype)
 
 
-def _scaled(scale: float, mode: str, distribution: str) -> Initializer:
+def _scaled(scale: float, mode: str, distribution: str, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     """Return JAX's variance scaling, extended to vectors, whose two fans are their length, as in Keras."""
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        if input_axes is not None and output_axes is not None:
+            inner, outer = (tuple(axis % len(shape) for axis in axes) for axes in (input_axes, output_axes))
+            others = tuple(axis for axis in range(len(shape)) if axis not in inner + outer)
+            return jni.variance_scaling(scale, mode, distribution, inner, outer, others)(key, shape, dtype)  # type: ignore[arg-type]
         if len(shape) > 1:
             return jni.variance_scaling(scale, mode, distribution)(key, shape, dtype)  # type: ignore[arg-type]
         n = shape[0] if shape else 1
@@ -62,12 +66,18 @@ def _scaled(scale: float, mode: str, distribution: str) -> Initializer:
 
 @named
 def VarianceScaling(
-    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "truncated_normal",
+    seed: int | None = None,
+    input_axes: Any = None,
+    output_axes: Any = None,
 ) -> Initializer:
     r"""Draw with variance ``scale / n``, n being the fan that ``mode`` names: ``fan_in``, ``fan_out`` or ``fan_avg``.
 
     ``distribution`` is ``"truncated_normal"`` (at two standard deviations, then corrected to the variance asked for),
-    ``"untruncated_normal"`` or ``"uniform"``. A convolution's fans count its receptive field.
+    ``"untruncated_normal"`` or ``"uniform"``. A convolution's fans count its receptive field; with ``input_axes`` and
+    ``output_axes`` the fans are the products of the sizes on those axes.
     """
     if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
         raise ValueError(f"scale must be a positive number, but got {scale!r}.")
@@ -76,43 +86,43 @@ def VarianceScaling(
     spelled = {"untruncated_normal": "normal"}.get(distribution, distribution)
     if mode not in ("fan_in", "fan_out", "fan_avg"):
         raise ValueError(f"mode must be 'fan_in', 'fan_out' or 'fan_avg', but got {mode!r}.")
-    return _seeded(_scaled(scale, mode, spelled), seed)
+    return _seeded(_scaled(scale, mode, spelled, input_axes, output_axes), seed)
 
 
 @named
-def GlorotUniform(seed: int | None = None) -> Initializer:
+def GlorotUniform(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / (\text{fan in} + \text{fan out})}` (Glorot and Bengio, 2010)."""
-    return _seeded(_scaled(1.0, "fan_avg", "uniform"), seed)
+    return _seeded(_scaled(1.0, "fan_avg", "uniform", input_axes, output_axes), seed)
 
 
 @named
-def GlorotNormal(seed: int | None = None) -> Initializer:
+def GlorotNormal(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`2 / (\text{fan in} + \text{fan out})` (Glorot and Bengio, 2010)."""
-    return _seeded(_scaled(1.0, "fan_avg", "truncated_normal"), seed)
+    return _seeded(_scaled(1.0, "fan_avg", "truncated_normal", input_axes, output_axes), seed)
 
 
 @named
-def HeUniform(seed: int | None = None) -> Initializer:
+def HeUniform(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{6 / \text{fan in}}` (He et al., arXiv:1502.01852)."""
-    return _seeded(_scaled(2.0, "fan_in", "uniform"), seed)
+    return _seeded(_scaled(2.0, "fan_in", "uniform", input_axes, output_axes), seed)
 
 
 @named
-def HeNormal(seed: int | None = None) -> Initializer:
+def HeNormal(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`2 / \text{fan in}` (He et al., arXiv:1502.01852)."""
-    return _seeded(_scaled(2.0, "fan_in", "truncated_normal"), seed)
+    return _seeded(_scaled(2.0, "fan_in", "truncated_normal", input_axes, output_axes), seed)
 
 
 @named
-def LecunUniform(seed: int | None = None) -> Initializer:
+def LecunUniform(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from :math:`U(-l, l)`, :math:`l = \sqrt{3 / \text{fan in}}` (LeCun et al., 1998)."""
-    return _seeded(_scaled(1.0, "fan_in", "uniform"), seed)
+    return _seeded(_scaled(1.0, "fan_in", "uniform", input_axes, output_axes), seed)
 
 
 @named
-def LecunNormal(seed: int | None = None) -> Initializer:
+def LecunNormal(seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> Initializer:
     r"""Draw from a truncated normal of variance :math:`1 / \text{fan in}` (LeCun et al., 1998)."""
-    return _seeded(_scaled(1.0, "fan_in", "truncated_normal"), seed)
+    return _seeded(_scaled(1.0, "fan_in", "truncated_normal", input_axes, output_axes), seed)
 
 
 @named
@@ -189,6 +199,20 @@ _TABLE = table(
     TruncatedNormal, Orthogonal, Zeros, Ones, Constant, Identity,
     uniform=RandomUniform, normal=RandomNormal, zero=Zeros, one=Ones,
 )  # fmt: skip
+
+
+def along(identifier: Any, input_axes: tuple[int, ...], output_axes: tuple[int, ...]) -> Any:
+    """Return an initializer whose fans, where it has any, are the sizes on the given axes, unless it was told its own.
+
+    Example:
+      >>> along("glorot_uniform", (0,), (1, 2)).config["output_axes"]
+      (1, 2)
+    """
+    found = get(identifier)
+    axes = {"input_axes": input_axes, "output_axes": output_axes}
+    if not isinstance(found, Named) or found.config.get("input_axes", 0) is not None:
+        return found
+    return names.makers[found.kind](**{**found.config, **axes})
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from layer_table import quick_jit
+from layer_case import quick_jit
 
 import jkeras
 from jkeras import activations, constraints, initializers, regularizers

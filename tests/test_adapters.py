@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import nnx
 from jax.example_libraries import stax
-from layer_table import quick_jit
+from layer_case import quick_jit
 
 from jkeras import Input, Model, Sequential
 from jkeras.core import NNX, Equinox, Haiku, Linen, Pair, ShapeError

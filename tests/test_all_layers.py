@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from layer_table import CASES, Case, Chain, quick_jit
+from layer_case import Case, Chain, Recipe, quick_jit, square_sum
+from layer_table import CASES
 
 import jkeras
 from jkeras.core import Layer
@@ -60,10 +61,6 @@ def is_float(x):
 
 def cast(tree, dtype):
     return jax.tree.map(lambda x: np.asarray(x, dtype) if is_float(x) else x, tree)
-
-
-def square_sum(y):
-    return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(y))
 
 
 def assert_close(ours, expected, tolerance=1e-5):
@@ -138,7 +135,9 @@ def test_a_layer_called_twice_has_one_set_of_arrays(case, program):
 
 
 def is_written(value):
-    return not isinstance(value, Chain) and all(map(is_written, getattr(value, "args", ())))
+    if isinstance(value, Recipe):
+        return all(map(is_written, value.args))
+    return not isinstance(value, Chain) and not callable(value)
 
 
 def plain_config(value):
@@ -203,6 +202,8 @@ def directions_from(leaves, rng):
 
 
 def test_gradients_in_float64_through_checkpoint_are_the_limits_of_finite_differences(case, program):
+    if case.stopped:
+        pytest.skip("the layer's gradient is not its derivative")
     wide, step = program._replace(state=cast(program.state, "float64")), 1e-5
     leaves, structure = jax.tree.flatten(cast((program.params, list(case.inputs)), "float64"))
     places = [i for i, leaf in enumerate(leaves) if is_float(leaf)]

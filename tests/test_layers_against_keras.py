@@ -5,10 +5,10 @@ import warnings
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from layer_table import CASES, CUT, FEATURES, IDS, PADDED, SERIES, TIME, UNITS, quick_jit
+from layer_case import CUT, FEATURES, IDS, PADDED, SERIES, TIME, UNITS, quick_jit, square_sum
+from layer_table import CASES
 
 import jkeras
 
@@ -33,7 +33,7 @@ def random_weights(model):
     """Draw weights of the shapes of a Keras model's, in its order; variances come out positive."""
     rng = np.random.default_rng(0)
     drawn = [rng.normal(size=v.shape).astype("float32") * 0.5 for v in model.weights]
-    return [np.abs(w) + 0.1 if v.name == "moving_variance" else w for v, w in zip(model.weights, drawn, strict=True)]
+    return [np.abs(w) + 0.1 if v.name.endswith(("variance", "stddev")) else w for v, w in zip(model.weights, drawn, strict=True)]
 
 
 def twins(build):
@@ -64,7 +64,7 @@ def differentiated(outputs, params, x):
     def loss(params, given):
         replaced = [given[floats.index(i)] if i in floats else leaf for i, leaf in enumerate(x)]
         y, state = outputs(params, replaced[0] if len(x) == 1 else replaced)
-        return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(y)), (jax.tree.leaves(y), state)
+        return square_sum(y), (jax.tree.leaves(y), state)
 
     (_, (y, state)), gradients = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, [x[i] for i in floats])
     return Results(y, state, *gradients)

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from layer_table import CASES, quick_jit
+from layer_case import quick_jit
+from layer_table import CASES
 
 import jkeras
 from jkeras import Input, Model, Sequential, functional, sequential
@@ -134,7 +135,8 @@ def test_apply_does_not_heed_what_the_layer_is_told_to_hold_or_freeze():
 _ROWS = """
     import hashlib, sys
     import jax, numpy as np
-    from layer_table import CASES, quick_jit
+    from layer_case import quick_jit
+from layer_table import CASES
     import jkeras
 
     order, noise = sys.argv[1], sys.argv[2] == "noise"

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from layer_table import quick_jit
+from layer_case import quick_jit
 
 from jkeras import Input, Model, Sequential
 from jkeras.layers import LSTM, BatchNormalization, Dense, Dropout, Embedding, Masking

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jkeras.core.arguments import bind, checked_bool, checked_dtype, checked_shape
-from jkeras.core.face import COMPUTE_DTYPES
+from jkeras.core.face import COMPUTE_DTYPES, TABLES
 from jkeras.core.layer import Definition, Layer
 from jkeras.core.shapes import spec
 from jkeras.core.shell import layer_of
@@ -49,6 +49,7 @@ def layer(constructor: Callable[..., Any]) -> type[Layer]:
         common = {name: kwargs.pop(name) for name in _COMMON if name in kwargs and name not in names}
         bound = bind(kind, signature, args, kwargs, _COMMON)
         try:
+            _look_up_names(bound.arguments)
             definition = constructor(*bound.args, **bound.kwargs)
             if not isinstance(definition, Definition):
                 definition = _pair(definition)
@@ -79,6 +80,14 @@ def common_of(layer: Layer, name: str | None = None) -> dict[str, Any]:
     """Return what a layer was told that every constructor takes, ``trainable`` aside; ``name`` in place of its own."""
     common = {"name": name or layer.given_name, "dtype": layer.given_dtype, "input_shape": layer.input_shape_given}
     return {name: given for name, given in common.items() if given is not None}
+
+
+def _look_up_names(arguments: Mapping[str, Any]) -> None:
+    """Look up what arguments such as ``kernel_initializer`` name, so that a misspelt one is refused where it is written."""
+    for name, identifier in arguments.items():
+        what = name.rpartition("_")[2]
+        if what in ("initializer", "regularizer", "constraint") and identifier is not None:
+            TABLES[what](identifier)
 
 
 def _pair(returned: Any) -> Definition:

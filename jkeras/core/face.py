@@ -22,6 +22,22 @@ VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
 COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
+def argument_about(config: Mapping[str, Any], weight: str, what: str) -> Any:
+    """Return a layer's argument about one of its weights: ``recurrent_regularizer`` for ``recurrent_kernel``; None for none.
+
+    Args:
+      config: the layer's arguments by name.
+      weight: the weight's name.
+      what: the end of the argument's name, ``"regularizer"`` or ``"constraint"``.
+
+    Example:
+      >>> argument_about({"recurrent_regularizer": "l2"}, "recurrent_kernel", "regularizer")
+      'l2'
+    """
+    words = (weight, weight.removesuffix("_kernel"), *(("depthwise",) if weight == "kernel" else ()))
+    return next((value for word in words if (value := config.get(f"{word}_{what}")) is not None), None)
+
+
 class Common(Answering):
     """What a layer and a model show alike: groups of their weights, dtypes, shapes."""
 
@@ -59,7 +75,7 @@ class Common(Answering):
     @property
     def losses(self) -> list[Any]:
         """The penalties of its weights' regularizers, computed now."""
-        found = [(weight, weight.owner.config.get(f"{weight.name}_regularizer")) for weight in self.trainable_weights]
+        found = [(weight, argument_about(weight.owner.config, weight.name, "regularizer")) for weight in self.trainable_weights]
         return [TABLES["regularizer"](penalty)(weight.value) for weight, penalty in found if penalty is not None]
 
     def get_weights(self) -> list[Any]:

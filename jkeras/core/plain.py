@@ -107,7 +107,7 @@ class Writer:
             config = {name: self.write(given, where) for name, given in value.config.items()}
             return {"module": "functions", "class_name": value.kind, "config": config}
         name = getattr(value, "__name__", "")
-        if callable(value) and _is_found(find, name, value):  # jax.nn.relu
+        if callable(value) and _is_found(find, name, getattr(value, "__wrapped__", value), value):  # jax.nn.relu, jkeras.ops.relu
             return {"function": name}
         raise TypeError(f"{where} cannot be written as JSON: {value!r} is no number, string, layer or named function.")
 
@@ -171,9 +171,9 @@ def _name_in_table(argument: str, given: Any) -> Any:
     return given
 
 
-def _is_found(look_up: Callable[[str], Any], name: str, function: Any) -> bool:
+def _is_found(look_up: Callable[[str], Any], name: str, *functions: Any) -> bool:
     try:
-        return look_up(name) is function
+        return look_up(name) in functions
     except UnknownNameError:
         return False
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jkeras import activations, constraints, initializers, regularizers
+from jkeras import activations, regularizers
 from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
 from jkeras.core.errors import ShapeError
@@ -49,16 +49,6 @@ def need_ndim(x: Any, axes: tuple[str, ...], at_least: bool = False) -> None:
         return
     few = "at least " if at_least else ""
     raise ShapeError(f"expected {few}{len(axes)} axes, ({', '.join(axes)}), but the input {shape_of(x)} has {x.ndim}.")
-
-
-def check_names(wanted_initializers: tuple, wanted_regularizers: tuple, wanted_constraints: tuple) -> None:
-    """Look names up when the layer is written, so that a misspelt one is refused there."""
-    for identifier in wanted_initializers:
-        initializers.get(identifier)
-    for identifier in wanted_regularizers:
-        regularizers.get(identifier)
-    for identifier in wanted_constraints:
-        constraints.get(identifier)
 
 
 def no_weights(key: jax.Array, x: Any) -> tuple[dict, dict]:

@@ -1,4 +1,4 @@
-"""Conv1D."""
+"""Conv1D, Conv2D, Conv3D."""
 
 from __future__ import annotations
 
@@ -7,10 +7,73 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jkeras.core import Context, Definition, Masked, layer, weight
+from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
-from jkeras.layers.common import activated, check_names, choice, need_ndim, one, penalised
+from jkeras.layers.common import activated, penalised
+from jkeras.layers.spatial import back, is_channels_first, last, need_length, need_space, padding_of, per_axis
+
+
+def convolve(x: Any, kernel: Any, stride: Any, pads: Any, dilation: Any, groups: int = 1) -> Any:
+    """Convolve ``(batch, *space, channels)`` with ``(*size, channels / groups, filters)``."""
+    space = "HWD"[: x.ndim - 2]
+    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+    x = x.astype(jnp.promote_types(x.dtype, kernel.dtype))
+    return lax.conv_general_dilated(
+        x, kernel, stride, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups
+    )
+
+
+def steps(rank: int, strides: Any, dilation_rate: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return strides and dilations, one per axis of space; not both may exceed 1."""
+    stride, dilation = per_axis("strides", strides, rank), per_axis("dilation_rate", dilation_rate, rank)
+    if max(stride) > 1 and max(dilation) > 1:
+        raise ValueError(f"strides and dilation_rate cannot both exceed 1, but got {strides} and {dilation_rate}.")
+    return stride, dilation
+
+
+def _convolution(
+    rank: int,
+    filters: int,
+    kernel_size: Any,
+    strides: Any,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: Any,
+    groups: int,
+    activation: Any,
+    use_bias: bool,
+    kernel_initializer: Any,
+    bias_initializer: Any,
+    activity_regularizer: Any,
+    **others: Any,  # regularizers and constraints, which the trainer reads in the layer's config
+) -> Definition:
+    filters, groups = whole_number("filters", filters), whole_number("groups", groups)
+    size, (stride, dilation) = per_axis("kernel_size", kernel_size, rank), steps(rank, strides, dilation_rate)
+    padding = padding_of(padding, causal=rank == 1)
+    first = is_channels_first(data_format)
+    if filters % groups:
+        raise ValueError(f"filters must be divisible by groups, but got {filters} and {groups}.")
+    reach = tuple(d * (k - 1) for d, k in zip(dilation, size, strict=True))  # how many further inputs a window takes
+    pads: Any = {"valid": "VALID", "same": "SAME", "causal": [(reach[0], 0)]}[padding]
+
+    def init(key: Any, x: Any) -> Any:
+        need_space(x, rank, first)
+        channels = x.shape[1 if first else -1]
+        if isinstance(channels, int) and channels % groups:
+            raise ShapeError(f"{channels} channels cannot be divided into {groups} groups.")
+        params = {"kernel": weight(key, "kernel", kernel_initializer, (*size, channels // groups, filters))}
+        if use_bias:
+            params["bias"] = weight(key, "bias", bias_initializer, (filters,))
+        return params, {}
+
+    def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
+        if padding == "valid":
+            need_length(x, rank, first, tuple(r + 1 for r in reach))
+        y = convolve(last(x, first), params["kernel"], stride, pads, dilation, groups)  # (batch, *space', filters)
+        return back(y + params["bias"] if use_bias else y, first), state
+
+    return penalised(activated(init, linear, activation), activity_regularizer)
 
 
 @layer
@@ -36,11 +99,11 @@ def Conv1D(
 
     .. math:: y_t = f\Big(\sum_{i<k} x_{t s + i d} W_i + b\Big)
 
-    with ``kernel_size`` :math:`k`, ``strides`` :math:`s`, ``dilation_rate`` :math:`d`.
+    with ``kernel_size`` :math:`k`, ``strides`` :math:`s`, ``dilation_rate`` :math:`d` and the ``activation`` :math:`f`.
 
-    Shapes: ``(batch, time, channels)`` to ``(batch, time', filters)`` with ``time' = floor((time - d (k - 1) - 1) / s) + 1``
-    for "valid" and ``ceil(time / s)`` for "same" and "causal". Params: ``kernel`` (kernel_size, channels / groups, filters),
-    ``bias`` (filters,). Ends a mask.
+    Shapes: ``(batch, time, channels)`` to ``(batch, time', filters)`` with
+    ``time' = floor((time - d (k - 1) - 1) / s) + 1`` for "valid" and ``ceil(time / s)`` for "same" and "causal".
+    Params: ``kernel`` (kernel_size, channels / groups, filters), ``bias`` (filters,). Ends a mask.
 
     Args:
       filters: size of the output's last axis.
@@ -63,40 +126,110 @@ def Conv1D(
 
     Reference: ``keras.layers.Conv1D``.
     """
-    filters, groups = whole_number("filters", filters), whole_number("groups", groups)
-    size, stride, dilation = one("kernel_size", kernel_size), one("strides", strides), one("dilation_rate", dilation_rate)
-    choice("padding", padding, ("valid", "same", "causal"))
-    channels_first = choice("data_format", data_format, (None, "channels_last", "channels_first")) == "channels_first"
-    if stride > 1 and dilation > 1:
-        raise ValueError(f"strides and dilation_rate cannot both exceed 1, but got {stride} and {dilation}.")
-    if filters % groups:
-        raise ValueError(f"filters must be divisible by groups, but got {filters} and {groups}.")
-    check_names(
-        (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
-    )
-    reach = dilation * (size - 1)  # how many further inputs a window takes
-    pads: Any = {"valid": "VALID", "same": "SAME", "causal": [(reach, 0)]}[padding]
+    return _convolution(1, **locals())
 
-    def init(key: Any, x: Any) -> Any:
-        need_ndim(x, ("batch", "channels", "time") if channels_first else ("batch", "time", "channels"))
-        channels = x.shape[1 if channels_first else -1]
-        if isinstance(channels, int) and channels % groups:
-            raise ShapeError(f"{channels} channels cannot be divided into {groups} groups.")
-        params = {"kernel": weight(key, "kernel", kernel_initializer, (size, channels // groups, filters))}
-        if use_bias:
-            params["bias"] = weight(key, "bias", bias_initializer, (filters,))
-        return params, {}
 
-    def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        x = jnp.swapaxes(x, 1, 2) if channels_first else x  # (batch, time, channels)
-        x = x.astype(jnp.promote_types(x.dtype, params["kernel"].dtype))
-        if padding == "valid" and isinstance(x.shape[1], int) and x.shape[1] <= reach:
-            raise ShapeError(f"{x.shape[1]} time steps are fewer than the {reach + 1} that one window covers.")
-        y = lax.conv_general_dilated(
-            x, params["kernel"], (stride,), pads, rhs_dilation=(dilation,),
-            dimension_numbers=("NWC", "WIO", "NWC"), feature_group_count=groups,
-        )  # (batch, time', filters)  # fmt: skip
-        y = y + params["bias"] if use_bias else y
-        return Masked(jnp.swapaxes(y, 1, 2) if channels_first else y, None), state
+@layer
+def Conv2D(
+    filters: int,
+    kernel_size: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+    groups: int = 1,
+    activation: Any = None,
+    use_bias: bool = True,
+    kernel_initializer: Any = "glorot_uniform",
+    bias_initializer: Any = "zeros",
+    kernel_regularizer: Any = None,
+    bias_regularizer: Any = None,
+    activity_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    bias_constraint: Any = None,
+) -> Definition:
+    r"""Slide a window over an image and multiply what it shows by a matrix.
 
-    return penalised(activated(init, linear, activation), activity_regularizer)
+    .. math:: y_{uv} = f\Big(\sum_{i<k_1, j<k_2} x_{u s_1 + i d_1, v s_2 + j d_2} W_{ij} + b\Big)
+
+    with ``kernel_size`` :math:`k_1, k_2`, ``strides`` :math:`s_1, s_2`, ``dilation_rate`` :math:`d_1, d_2` and the
+    ``activation`` :math:`f`.
+
+    Shapes: ``(batch, height, width, channels)`` to ``(batch, height', width', filters)`` with
+    ``size' = floor((size - d (k - 1) - 1) / s) + 1`` for "valid" and ``ceil(size / s)`` for "same", along each axis.
+    Params: ``kernel`` (*kernel_size, channels / groups, filters), ``bias`` (filters,). Ends a mask.
+
+    Args:
+      filters: size of the output's last axis.
+      kernel_size: extent of the window, an integer or two.
+      strides: step of the window, an integer or two.
+      padding: ``"valid"`` no padding, ``"same"`` zeros on both sides.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, height, width)``.
+      dilation_rate: distance of the inputs that a window takes, an integer or two.
+      groups: into how many parts channels and filters are divided, each convolved by itself.
+      activation, use_bias, and the rest: as for ``Dense``.
+
+    Raises:
+      ShapeError: when the input has not 4 axes, its channels are not divisible by ``groups``, or it is shorter than the window.
+      ValueError: for sizes that are not positive, or strides and dilation both above 1.
+
+    Example:
+      >>> Conv2D(32, 3, activation="relu")(Input((28, 28, 3))).shape
+      (None, 26, 26, 32)
+
+    Reference: ``keras.layers.Conv2D``.
+    """
+    return _convolution(2, **locals())
+
+
+@layer
+def Conv3D(
+    filters: int,
+    kernel_size: Any,
+    strides: Any = (1, 1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1, 1),
+    groups: int = 1,
+    activation: Any = None,
+    use_bias: bool = True,
+    kernel_initializer: Any = "glorot_uniform",
+    bias_initializer: Any = "zeros",
+    kernel_regularizer: Any = None,
+    bias_regularizer: Any = None,
+    activity_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    bias_constraint: Any = None,
+) -> Definition:
+    r"""Slide a window over a volume and multiply what it shows by a matrix.
+
+    .. math:: y_{tuv} = f\Big(\sum_{h<k_1, i<k_2, j<k_3} x_{t s_1 + h d_1, u s_2 + i d_2, v s_3 + j d_3} W_{hij} + b\Big)
+
+    with ``kernel_size`` :math:`k_1, k_2, k_3`, ``strides`` :math:`s_1, s_2, s_3`, ``dilation_rate`` :math:`d_1, d_2, d_3` and
+    the ``activation`` :math:`f`.
+
+    Shapes: ``(batch, depth, height, width, channels)`` to ``(batch, depth', height', width', filters)`` with
+    ``size' = floor((size - d (k - 1) - 1) / s) + 1`` for "valid" and ``ceil(size / s)`` for "same", along each axis.
+    Params: ``kernel`` (*kernel_size, channels / groups, filters), ``bias`` (filters,). Ends a mask.
+
+    Args:
+      filters: size of the output's last axis.
+      kernel_size: extent of the window, an integer or three.
+      strides: step of the window, an integer or three.
+      padding: ``"valid"`` no padding, ``"same"`` zeros on both sides.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, depth, height, width)``.
+      dilation_rate: distance of the inputs that a window takes, an integer or three.
+      groups: into how many parts channels and filters are divided, each convolved by itself.
+      activation, use_bias, and the rest: as for ``Dense``.
+
+    Raises:
+      ShapeError: when the input has not 5 axes, its channels are not divisible by ``groups``, or it is shorter than the window.
+      ValueError: for sizes that are not positive, or strides and dilation both above 1.
+
+    Example:
+      >>> Conv3D(32, 3, activation="relu")(Input((8, 28, 28, 3))).shape
+      (None, 6, 26, 26, 32)
+
+    Reference: ``keras.layers.Conv3D``.
+    """
+    return _convolution(3, **locals())

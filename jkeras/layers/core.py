@@ -1,16 +1,22 @@
-"""Dense, Activation, Embedding, Masking, Flatten."""
+"""Dense, EinsumDense, Masking, Identity, Lambda."""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
+from jkeras import initializers
 from jkeras.core import Context, Definition, Masked, layer, weight
-from jkeras.core.arguments import whole_number
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import activated, check_names, need_ndim, no_weights, penalised, stateless
+from jkeras.core.arguments import checked_shape, whole_number
+from jkeras.core.errors import ShapeError
+from jkeras.core.nest import map_nest
+from jkeras.core.operation import find
+from jkeras.core.shapes import shape_of
+from jkeras.layers.common import activated, need_ndim, no_weights, penalised, stateless
 
 
 @layer
@@ -53,9 +59,6 @@ def Dense(
     Reference: ``keras.layers.Dense``.
     """
     units = whole_number("units", units)
-    check_names(
-        (kernel_initializer, bias_initializer), (kernel_regularizer, bias_regularizer), (kernel_constraint, bias_constraint)
-    )
 
     def init(key: Any, x: Any) -> Any:
         need_ndim(x, ("batch", "features"), at_least=True)
@@ -72,80 +75,95 @@ def Dense(
 
 
 @layer
-def Activation(activation: Any) -> Definition:
-    """Apply an activation function.
-
-    Shapes: any to the same. Params: none.
-
-    Args:
-      activation: a name of ``jkeras.activations``, a function, or None for the identity.
-
-    Raises:
-      UnknownNameError: for a name that is not in the table.
-
-    Example:
-      >>> Activation("relu")(Input((32,))).shape
-      (None, 32)
-
-    Reference: ``keras.layers.Activation``.
-    """
-    return activated(no_weights, lambda params, state, x, ctx: (x, state), activation)
-
-
-@layer
-def Embedding(
-    input_dim: int,
-    output_dim: int,
-    embeddings_initializer: Any = "uniform",
-    embeddings_regularizer: Any = None,
-    embeddings_constraint: Any = None,
-    mask_zero: bool = False,
-    weights: Any = None,
-    input_length: int | None = None,
+def EinsumDense(
+    equation: str,
+    output_shape: Any,
+    activation: Any = None,
+    bias_axes: str | None = None,
+    kernel_initializer: Any = "glorot_uniform",
+    bias_initializer: Any = "zeros",
+    kernel_regularizer: Any = None,
+    bias_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    bias_constraint: Any = None,
 ) -> Definition:
-    """Replace each index by its row of a table.
+    r"""Multiply the input by a matrix along the axes that an equation says, and add an offset.
 
-    Shapes: ``(batch, ...)`` integers to ``(batch, ..., output_dim)``. Params: ``embeddings`` (input_dim, output_dim).
+    .. math:: y = f(\operatorname{einsum}(x, W) + b)
 
-    An index outside 0 ... input_dim - 1 gives a row of NaN, never another index's row; ``fit``, ``evaluate`` and ``predict``
-    refuse such data where they see it. (Keras on JAX lets -1 stand for the last row.)
+    Shapes: as the equation says. Params: ``kernel``, whose axes are the equation's second term, and, with ``bias_axes``,
+    ``bias``.
 
     Args:
-      input_dim: number of rows: the largest index + 1.
-      output_dim: length of a row.
-      embeddings_initializer: uniform from -0.05 to 0.05 by default.
-      embeddings_regularizer, embeddings_constraint: as for ``Dense``.
-      mask_zero: whether index 0 is padding, masked for the layers that follow.
-      weights: the table to start from, ``(input_dim, output_dim)``.
-      input_length: ignored; scripts written for Keras 2 give it.
+      equation: ``"input,kernel->output"`` as for ``jnp.einsum``; an ellipsis at the start or the end of input and output
+        stands for further axes.
+      output_shape: the shape of one example's output, without the axes of an ellipsis; None for a size that is the input's.
+      activation: name or function; None is the identity.
+      bias_axes: the axes of the output on which the offset differs; None (default): there is no offset.
+      kernel_initializer, bias_initializer, and the rest: as for ``Dense``. A variance is scaled by the sizes that are summed over
+        and those that come new.
 
     Raises:
-      ValueError: when a size is not a positive integer.
+      ValueError: for an equation that is none.
+      ShapeError: where the input does not fit the equation.
 
     Example:
-      >>> Embedding(10000, 64)(Input((None,), dtype="int32")).shape
-      (None, None, 64)
+      >>> EinsumDense("abc,cd->abd", output_shape=(None, 64), bias_axes="d")(Input((32, 128))).shape
+      (None, 32, 64)
+      >>> EinsumDense("...x,xy->...y", output_shape=64)(Input((32, 128))).shape
+      (None, 32, 64)
 
-    Reference: ``keras.layers.Embedding``.
+    Reference: ``keras.layers.EinsumDense``.
     """
-    input_dim, output_dim = whole_number("input_dim", input_dim), whole_number("output_dim", output_dim)
-    start = embeddings_initializer
-    if weights is not None:
-        start = np.array(weights[0] if isinstance(weights, (list, tuple)) else weights)
-        if start.shape != (input_dim, output_dim):
-            raise ValueError(f"weights must have shape {(input_dim, output_dim)}, but got {start.shape}.")
-    check_names((start,), (embeddings_regularizer,), (embeddings_constraint,))
+    terms = re.fullmatch(r"(\.\.\.)?(\w+)(\.\.\.)?,(\w+)->(\.\.\.)?(\w+)(\.\.\.)?", equation.replace(" ", ""))
+    if terms is None or terms[1] != terms[5] or terms[3] != terms[7] or (terms[1] and terms[3]):
+        raise ValueError(f"equation must be like 'ab,bc->ac', '...a,ab->...b' or 'ab...,bc->ac...', but got {equation!r}.")
+    left, given, used, made = terms[1], terms[2], terms[4], terms[6]
+    for letter in used:
+        if letter not in given + made:
+            raise ValueError(f"axis {letter!r} of the kernel in {equation!r} is neither the input's nor the output's.")
+    for letter in made:
+        if letter not in given + used:
+            raise ValueError(f"axis {letter!r} of the output in {equation!r} is neither the input's nor the kernel's.")
+    wanted = checked_shape("output_shape", output_shape if isinstance(output_shape, (list, tuple)) else (output_shape,))
+    if bias_axes is not None and not set(bias_axes) <= set(made):
+        raise ValueError(f"bias_axes {bias_axes!r} must be axes of the output of {equation!r}.")
+
+    def sizes(x: Any) -> dict[str, Any]:
+        beyond = x.ndim - len(given)
+        if beyond < 0 or (beyond and not (left or terms[3])):
+            raise ShapeError(f"{equation!r} takes {len(given)} axes, but the input {shape_of(x)} has {x.ndim}.")
+        known = dict(zip(given, x.shape[beyond:] if left else x.shape, strict=False))
+        new = made if left and beyond else made[1:]  # output_shape is that of one example, and an ellipsis has the batch axis
+        if len(wanted) != len(new):
+            raise ShapeError(f"output_shape {wanted} must have a size for each of the axes {new!r} of {equation!r}.")
+        for letter, size in zip(new, wanted, strict=True):
+            if known.setdefault(letter, size) != size and size is not None:
+                raise ShapeError(
+                    f"output_shape {wanted} differs from the input {shape_of(x)} at axis {letter!r} of {equation!r}."
+                )
+        return known
 
     def init(key: Any, x: Any) -> Any:
-        return {"embeddings": weight(key, "embeddings", start, (input_dim, output_dim))}, {}
+        known = sizes(x)
+        inner, outer = (tuple(i for i, letter in enumerate(used) if (letter in made) == new) for new in (False, True))
+        start = initializers.along(kernel_initializer, inner, outer)
+        params = {"kernel": weight(key, "kernel", start, tuple(known[letter] for letter in used))}
+        if bias_axes:
+            after = made[min(made.index(letter) for letter in bias_axes) :]
+            shape = [known[letter] if letter in bias_axes else 1 for letter in after]
+            params["bias"] = weight(key, "bias", bias_initializer, (*shape, *(1,) * (0 if left else x.ndim - len(given))))
+        return params, {}
 
-    def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        index = x.astype(jnp.int32) if is_float(x) or x.dtype == jnp.bool_ else x
-        inside = jnp.where(index < 0, input_dim, index)
-        rows = jnp.take(params["embeddings"], inside, axis=0, mode="fill", fill_value=jnp.nan)  # (batch, ..., output_dim)
-        return (Masked(rows, index != 0) if mask_zero else rows), state
+    def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
+        y = jnp.einsum(equation, x, params["kernel"])
+        y = y + params["bias"] if bias_axes else y
+        stay = next((i for i, (a, b) in enumerate(zip(given, made, strict=False)) if a != b or a in used), len(made))
+        stay += x.ndim - len(given) if left else 0  # the leading axes that the product leaves alone, on which a mask may stay
+        mask = ctx.mask
+        return Masked(y, mask if mask is not None and mask.ndim <= stay else None), state
 
-    return Definition(init, apply, mixes_examples="never", indices=True)
+    return activated(init, linear, activation)
 
 
 @layer
@@ -172,27 +190,68 @@ def Masking(mask_value: float = 0.0) -> Definition:
 
 
 @layer
-def Flatten(data_format: str | None = None) -> Definition:
-    """Join all axes but the first.
+def Identity() -> Definition:
+    """Return the input as it is: a place holder, or a name for a tensor.
 
-    Shapes: ``(batch, ...)`` to ``(batch, product)``; ``(batch,)`` to ``(batch, 1)``. Params: none. Ends a mask.
-
-    Args:
-      data_format: ``"channels_first"`` moves the channels last before joining; None and ``"channels_last"`` do not.
-
-    Raises:
-      ShapeError: when a later layer needs the size and one of the joined sizes is unknown.
+    Shapes: any nest to the same, masks included. Params: none.
 
     Example:
-      >>> Flatten()(Input((8, 4))).shape
-      (None, 32)
+      >>> Identity()(Input((None, 8))).shape
+      (None, None, 8)
 
-    Reference: ``keras.layers.Flatten``.
+    Reference: ``keras.layers.Identity``.
     """
 
-    def flatten(x: Any) -> Masked:
-        if data_format == "channels_first" and x.ndim > 2:
-            x = jnp.moveaxis(x, 1, -1)
-        return Masked(x.reshape(x.shape[0], -1), None)
+    def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
+        return map_nest(lambda value, mask: Masked(value, mask), x, ctx.masks), state
 
-    return stateless(flatten)
+    return Definition(no_weights, apply, mixes_examples="never")
+
+
+@layer
+def Lambda(function: Any, output_shape: Any = None, mask: Any = None, arguments: Mapping[str, Any] | None = None) -> Definition:
+    """Apply a function of your own, which has no weights.
+
+    Shapes: as the function says. Params: none. A mask ends here, unless ``mask`` makes one. A function of ``jkeras.ops`` or
+    ``jax.numpy`` is written with the model that holds it; a function of your own makes such a model one that cannot be saved:
+    what is to be saved is better written with ``@jkeras.layer``, in no more lines.
+
+    Args:
+      function: ``function(x, **arguments)`` of arrays, or the name of one of ``jkeras.ops``. It must be pure. Where it has
+        arguments called ``mask`` and ``training``, it is given them.
+      output_shape: ignored, since shapes are found by tracing; scripts written for Keras give it.
+      mask: a function ``(inputs, mask)`` that returns the output's mask, or None.
+      arguments: further keyword arguments of the function.
+
+    Raises:
+      TypeError: for what is neither a function nor a name.
+
+    Example:
+      >>> Lambda(lambda x: x ** 2)(jnp.array([3.0])).tolist()
+      [9.0]
+      >>> Lambda("square", name="squares")(Input((8,))).shape
+      (None, 8)
+
+    Reference: ``keras.layers.Lambda``.
+    """
+    found: Callable[..., Any] = find(function) if isinstance(function, str) else function
+    if not callable(found):
+        raise TypeError(f"function must be a function or a name of jkeras.ops, but got {function!r}.")
+    if mask is not None and not callable(mask):
+        raise TypeError(f"mask must be a function (inputs, mask) or None, but got {mask!r}.")
+    given, takes = dict(arguments or {}), _names_of(found)
+
+    def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
+        more = {"mask": ctx.masks, "training": ctx.training}
+        y = found(x, **{**{name: value for name, value in more.items() if name in takes}, **given})
+        made = None if mask is None else mask(x, ctx.masks)
+        return map_nest(lambda leaf: Masked(jnp.asarray(leaf), made), y), state
+
+    return Definition(no_weights, apply)
+
+
+def _names_of(function: Callable[..., Any]) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # some of NumPy's and C's functions have none
+        return frozenset()

@@ -1,4 +1,4 @@
-"""MaxPooling1D, GlobalMaxPooling1D."""
+"""Max and average pooling over time, images and volumes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,68 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jkeras.core import Definition, Masked, layer
-from jkeras.core.errors import ShapeError
-from jkeras.layers.common import choice, need_ndim, one, stateless
+from jkeras.core import Definition, layer
+from jkeras.core.shapes import is_float
+from jkeras.layers.common import stateless
+from jkeras.layers.spatial import in_format, is_channels_first, need_length, need_space, padding_of, per_axis
+
+
+def _pooling(rank: int, largest: bool, pool_size: Any, strides: Any, padding: str, data_format: Any) -> Definition:
+    size = per_axis("pool_size", pool_size, rank)
+    stride = size if strides is None else per_axis("strides", strides, rank)
+    padding = padding_of(padding)
+    first = is_channels_first(data_format)
+
+    def windows(x: Any) -> Any:  # (batch, *space, channels) to (batch, *space', channels)
+        if padding == "valid" and stride == size:
+            return _tiles(x, size, largest)
+        return _greatest(x, size, stride, padding) if largest else _mean(x, size, stride, padding)
+
+    def pool(x: Any) -> Any:
+        need_space(x, rank, first)
+        if padding == "valid":
+            need_length(x, rank, first, size)
+        return in_format(windows, rank, first)(x)
+
+    return stateless(pool)
+
+
+def _tiles(x: Any, size: tuple[int, ...], largest: bool) -> Any:
+    """Pool windows that do not overlap: a reshape, whose backward pass on a CPU is several times faster than a window's."""
+    split = [x.shape[0]]
+    for axis, width in enumerate(size, 1):
+        whole = x.shape[axis] // width
+        x = lax.slice_in_dim(x, 0, whole * width, axis=axis)
+        split += [whole, width]
+    tiles = x.reshape(*split, x.shape[-1])  # (batch, height', size, width', size, channels)
+    inside = tuple(range(2, 2 * len(size) + 1, 2))
+    return tiles.max(inside) if largest else tiles.mean(inside)
+
+
+def _window(x: Any, start: Any, function: Any, size: tuple[int, ...], stride: tuple[int, ...], padding: str) -> Any:
+    return lax.reduce_window(x, np.asarray(start, x.dtype), function, (1, *size, 1), (1, *stride, 1), padding.upper())
+
+
+def _greatest(x: Any, size: tuple[int, ...], stride: tuple[int, ...], padding: str) -> Any:
+    lowest = -jnp.inf if is_float(x) else jnp.iinfo(x.dtype).min
+    return _window(x, lowest, lax.max, size, stride, padding)
+
+
+def _mean(x: Any, size: tuple[int, ...], stride: tuple[int, ...], padding: str) -> Any:
+    x = x if is_float(x) else x.astype(jnp.float32)
+    total = _window(x, 0, lax.add, size, stride, padding)
+    if padding == "valid":
+        return total / np.prod(size)
+    return total / _window(jnp.ones((1, *x.shape[1:-1], 1), x.dtype), 0, lax.add, size, stride, padding)  # entries inside
 
 
 @layer
 def MaxPooling1D(pool_size: Any = 2, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Definition:
     """Keep the largest value of each window over time, channel by channel.
 
-    Shapes: ``(batch, time, channels)`` to ``(batch, time', channels)`` with ``time' = floor((time - pool_size) / strides) + 1``
-    for "valid" and ``ceil(time / strides)`` for "same". Params: none. Ends a mask.
+    Shapes: ``(batch, time, channels)`` to ``(batch, time', channels)`` with
+    ``time' = floor((time - pool_size) / strides) + 1`` for "valid" and ``ceil(time / strides)`` for "same". Params: none.
+    Ends a mask.
 
     Where several entries of a window are equally largest and windows do not overlap, they share the gradient equally.
 
@@ -32,60 +83,153 @@ def MaxPooling1D(pool_size: Any = 2, strides: Any = None, padding: str = "valid"
       ShapeError: when the input has not 3 axes or is shorter than one window.
 
     Example:
-      >>> MaxPooling1D(5)(Input((100, 8))).shape
-      (None, 20, 8)
+      >>> MaxPooling1D(2)(Input((100, 8))).shape
+      (None, 50, 8)
 
     Reference: ``keras.layers.MaxPooling1D``.
     """
-    size = one("pool_size", pool_size)
-    stride = size if strides is None else one("strides", strides)
-    choice("padding", padding, ("valid", "same"))
-    channels_first = choice("data_format", data_format, (None, "channels_last", "channels_first")) == "channels_first"
-
-    def pool(x: Any) -> Masked:
-        need_ndim(x, ("batch", "channels", "time") if channels_first else ("batch", "time", "channels"))
-        x = jnp.swapaxes(x, 1, 2) if channels_first else x  # (batch, time, channels)
-        if padding == "valid" and isinstance(x.shape[1], int) and x.shape[1] < size:
-            raise ShapeError(f"{x.shape[1]} time steps are fewer than one window of {size}.")
-        if padding == "valid" and stride == size:
-            # A reshape instead of reduce_window: its backward pass is several times faster on a CPU.
-            whole = x.shape[1] // size
-            y = lax.slice_in_dim(x, 0, whole * size, axis=1).reshape(x.shape[0], whole, size, x.shape[2]).max(axis=2)
-        else:
-            lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
-            y = lax.reduce_window(x, np.asarray(lowest, x.dtype), lax.max, (1, size, 1), (1, stride, 1), padding.upper())
-        return Masked(jnp.swapaxes(y, 1, 2) if channels_first else y, None)  # (batch, time', channels)
-
-    return stateless(pool)
+    return _pooling(1, True, pool_size, strides, padding, data_format)
 
 
 @layer
-def GlobalMaxPooling1D(data_format: str | None = None, keepdims: bool = False) -> Definition:
-    """Keep the largest value over time, channel by channel.
+def MaxPooling2D(
+    pool_size: Any = (2, 2), strides: Any = None, padding: str = "valid", data_format: str | None = None
+) -> Definition:
+    """Keep the largest value of each window of an image, channel by channel.
 
-    Shapes: ``(batch, time, channels)`` to ``(batch, channels)``, or ``(batch, 1, channels)`` with ``keepdims``. Params: none.
-    Masked steps are not left out, as in Keras; the mask ends here.
+    Shapes: ``(batch, height, width, channels)`` to ``(batch, height', width', channels)`` with
+    ``size' = floor((size - pool_size) / strides) + 1`` for "valid" and ``ceil(size / strides)`` for "same" along each axis.
+    Params: none. Ends a mask.
+
+    Where several entries of a window are equally largest and windows do not overlap, they share the gradient equally.
 
     Args:
-      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, time)``.
-      keepdims: whether the time axis stays, with size 1.
+      pool_size: extent of a window, an integer or two.
+      strides: step of the window; None means ``pool_size``.
+      padding: ``"valid"`` leaves out a window that does not fit, ``"same"`` lets it reach beyond the ends.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, height, width)``.
 
     Raises:
-      ShapeError: when the input has not 3 axes or no time step.
+      ShapeError: when the input has not 4 axes or is shorter than one window.
 
     Example:
-      >>> GlobalMaxPooling1D()(Input((None, 8))).shape
-      (None, 8)
+      >>> MaxPooling2D(2)(Input((28, 28, 8))).shape
+      (None, 14, 14, 8)
 
-    Reference: ``keras.layers.GlobalMaxPooling1D``.
+    Reference: ``keras.layers.MaxPooling2D``.
     """
-    channels_first = choice("data_format", data_format, (None, "channels_last", "channels_first")) == "channels_first"
+    return _pooling(2, True, pool_size, strides, padding, data_format)
 
-    def pool(x: Any) -> Masked:
-        need_ndim(x, ("batch", "channels", "time") if channels_first else ("batch", "time", "channels"))
-        axis = 2 if channels_first else 1
-        if isinstance(x.shape[axis], int) and x.shape[axis] == 0:
-            raise ShapeError("there is no time step left to take a maximum of; the input sequence is too short.")
-        return Masked(x.max(axis=axis, keepdims=keepdims), None)
 
-    return stateless(pool)
+@layer
+def MaxPooling3D(
+    pool_size: Any = (2, 2, 2), strides: Any = None, padding: str = "valid", data_format: str | None = None
+) -> Definition:
+    """Keep the largest value of each window of a volume, channel by channel.
+
+    Shapes: ``(batch, depth, height, width, channels)`` to ``(batch, depth', height', width', channels)`` with
+    ``size' = floor((size - pool_size) / strides) + 1`` for "valid" and ``ceil(size / strides)`` for "same" along each axis.
+    Params: none. Ends a mask.
+
+    Where several entries of a window are equally largest and windows do not overlap, they share the gradient equally.
+
+    Args:
+      pool_size: extent of a window, an integer or three.
+      strides: step of the window; None means ``pool_size``.
+      padding: ``"valid"`` leaves out a window that does not fit, ``"same"`` lets it reach beyond the ends.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, depth, height, width)``.
+
+    Raises:
+      ShapeError: when the input has not 5 axes or is shorter than one window.
+
+    Example:
+      >>> MaxPooling3D(2)(Input((8, 28, 28, 8))).shape
+      (None, 4, 14, 14, 8)
+
+    Reference: ``keras.layers.MaxPooling3D``.
+    """
+    return _pooling(3, True, pool_size, strides, padding, data_format)
+
+
+@layer
+def AveragePooling1D(pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Definition:
+    """Take the mean of each window over time, channel by channel.
+
+    Shapes: ``(batch, time, channels)`` to ``(batch, time', channels)`` with
+    ``time' = floor((time - pool_size) / strides) + 1`` for "valid" and ``ceil(time / strides)`` for "same". Params: none.
+    Ends a mask.
+
+    With "same" the mean is that of the entries inside the input, as in Keras.
+
+    Args:
+      pool_size: length of a window.
+      strides: step of the window; None means ``pool_size``.
+      padding: ``"valid"`` leaves out a window that does not fit, ``"same"`` lets it reach beyond the ends.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, time)``.
+
+    Raises:
+      ShapeError: when the input has not 3 axes or is shorter than one window.
+
+    Example:
+      >>> AveragePooling1D(2)(Input((100, 8))).shape
+      (None, 50, 8)
+
+    Reference: ``keras.layers.AveragePooling1D``.
+    """
+    return _pooling(1, False, pool_size, strides, padding, data_format)
+
+
+@layer
+def AveragePooling2D(pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Definition:
+    """Take the mean of each window of an image, channel by channel.
+
+    Shapes: ``(batch, height, width, channels)`` to ``(batch, height', width', channels)`` with
+    ``size' = floor((size - pool_size) / strides) + 1`` for "valid" and ``ceil(size / strides)`` for "same" along each axis.
+    Params: none. Ends a mask.
+
+    With "same" the mean is that of the entries inside the input, as in Keras.
+
+    Args:
+      pool_size: extent of a window, an integer or two.
+      strides: step of the window; None means ``pool_size``.
+      padding: ``"valid"`` leaves out a window that does not fit, ``"same"`` lets it reach beyond the ends.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, height, width)``.
+
+    Raises:
+      ShapeError: when the input has not 4 axes or is shorter than one window.
+
+    Example:
+      >>> AveragePooling2D(2)(Input((28, 28, 8))).shape
+      (None, 14, 14, 8)
+
+    Reference: ``keras.layers.AveragePooling2D``.
+    """
+    return _pooling(2, False, pool_size, strides, padding, data_format)
+
+
+@layer
+def AveragePooling3D(pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Definition:
+    """Take the mean of each window of a volume, channel by channel.
+
+    Shapes: ``(batch, depth, height, width, channels)`` to ``(batch, depth', height', width', channels)`` with
+    ``size' = floor((size - pool_size) / strides) + 1`` for "valid" and ``ceil(size / strides)`` for "same" along each axis.
+    Params: none. Ends a mask.
+
+    With "same" the mean is that of the entries inside the input, as in Keras.
+
+    Args:
+      pool_size: extent of a window, an integer or three.
+      strides: step of the window; None means ``pool_size``.
+      padding: ``"valid"`` leaves out a window that does not fit, ``"same"`` lets it reach beyond the ends.
+      data_format: ``"channels_last"`` (None, default) or ``"channels_first"``: ``(batch, channels, depth, height, width)``.
+
+    Raises:
+      ShapeError: when the input has not 5 axes or is shorter than one window.
+
+    Example:
+      >>> AveragePooling3D(2)(Input((8, 28, 28, 8))).shape
+      (None, 4, 14, 14, 8)
+
+    Reference: ``keras.layers.AveragePooling3D``.
+    """
+    return _pooling(3, False, pool_size, strides, padding, data_format)

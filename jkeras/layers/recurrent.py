@@ -13,7 +13,7 @@ from jkeras.core import Context, Definition, Masked, fold_in_name, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of, shapes_of
-from jkeras.layers.common import check_names, choice, drop, fraction, need_ndim, penalised, seeded
+from jkeras.layers.common import choice, drop, fraction, need_ndim, penalised, seeded
 
 
 @layer
@@ -94,11 +94,6 @@ def LSTM(
     act, gate = activations.get(activation), activations.get(recurrent_activation)
     if choice("use_cudnn", use_cudnn, ("auto", True, False)) is True:
         raise ValueError("use_cudnn=True asks for a kernel that jkeras does not have; leave it 'auto'.")
-    check_names(
-        (kernel_initializer, recurrent_initializer, bias_initializer),
-        (kernel_regularizer, recurrent_regularizer, bias_regularizer),
-        (kernel_constraint, recurrent_constraint, bias_constraint),
-    )
 
     def init(key: Any, x: Any) -> Any:
         need_ndim(x, ("batch", "time", "features"))

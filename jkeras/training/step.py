@@ -33,6 +33,7 @@ from jkeras.core import describe
 from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
 from jkeras.core.errors import DataError
+from jkeras.core.face import argument_about
 from jkeras.core.layer import Layer, penalties_in, run
 from jkeras.core.nest import get_in, is_numbers, resolve, set_in
 from jkeras.core.shapes import as_column
@@ -127,7 +128,7 @@ class Trainer:
         mixing = "always" if self.input_spec is None else describe.mixing(self.layer, self.input_spec)
         return self.objective.mixes_examples or mixing in (("training", "always") if training else ("always",))
 
-    def rules(self, params: Any, suffix: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
+    def rules(self, params: Any, what: str, get: Callable[[Any], Any]) -> list[tuple[tuple[str, ...], Any]]:
         """List (path of a weight that learns, function) for every layer argument such as ``kernel_regularizer``.
 
         A layer that is reached by several paths counts once, at the path that holds its arrays.
@@ -136,11 +137,9 @@ class Trainer:
         for path, node in self.layer.nodes:
             if path in self.frozen:
                 continue
-            for argument, value in node.config.items():
-                word = argument.removesuffix(suffix)
-                if word != argument and value is not None and word != "activity":
-                    own = node.own(get_in(params, path))
-                    found += [((*path, name), get(value)) for name in own if name in (word, f"{word}_kernel")]
+            for name in node.own(get_in(params, path)):
+                value = argument_about(node.config, name, what)
+                found += [] if value is None else [((*path, name), get(value))]
         return found
 
     # -- the functions, each made of the one before -------------------------------------------------------------------
@@ -190,7 +189,7 @@ class Trainer:
         optimizer = optax.with_extra_args_support(self.optimizer)
         updates, opt_state = optimizer.update(divided(grads, self.frozen)[0], state.opt_state, learned, **extra)
         learned: Any = optax.apply_updates(learned, updates)
-        for path, project in self.rules(learned, "_constraint", constraints.get):
+        for path, project in self.rules(learned, "constraint", constraints.get):
             learned = set_in(learned, path, project(get_in(learned, path)))
         return state._replace(params=joined(learned, fixed), opt_state=opt_state, step=state.step + 1)
 
@@ -238,7 +237,7 @@ class Trainer:
     def _loss(self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context) -> tuple[Any, tuple[Any, Any]]:
         y, state = run(self.layer, params, state, batch.x, ctx)
         outcome = outcome_of(self.layer.definition.program.output_names, y, batch)
-        rules = self.rules(params, "_regularizer", regularizers.get)
+        rules = self.rules(params, "regularizer", regularizers.get)
         penalty = sum((penalty(get_in(params, path)) for path, penalty in rules), penalties_in(state))
         total, parts = self.objective.losses_of(outcome, penalty)
         return total, (self.objective.add(totals, outcome, total, parts), state)

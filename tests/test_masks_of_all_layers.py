@@ -1,0 +1,75 @@
+"""Every row of the layer table on masked inputs: the mask that comes out is Keras's, or the one that is documented."""
+
+import warnings
+
+import jax
+import keras
+import numpy as np
+import pytest
+from keras.src.backend import get_keras_mask
+from layer_case import Case, masked, plain
+from layer_table import CASES
+
+import jkeras
+from jkeras.core import Context, Masked, functional
+from jkeras.core.nest import flatten
+
+# Keras ends the mask here, although nothing moves in time.
+KEPT = {"RMSNormalization", "EinsumDense of steps", "EinsumDense with an ellipsis before", "EinsumDense into heads"}
+# Keras leaves the mask as it was, although the outputs are in the order of processing.
+REVERSED = {"LSTM go_backwards, return_sequences", "LSTM masked, backwards"}
+# Keras leaves a mask of words in sentences as it was; here a sentence is valid if any of its words is.
+NESTED = "TimeDistributed"
+# Keras cannot take a mask of time steps here: it fails on the shapes.
+REFUSED = {"Softmax"}
+
+
+def takes_masks(case):
+    time_first = "channels_first" not in (*case.make.args, *map(str, case.make.kwargs.values()))
+    return time_first and case.call in (plain, masked) and all(x.dtype == "float32" and x.ndim > 2 for x in case.inputs)
+
+
+def partly_zero(x):
+    """Set some steps of every input to 0: at the end, at the start and in between."""
+    x = x.copy()
+    x[0, -1:] = x[-1, :1] = x[-1, 2:3] = 0
+    return x
+
+
+def of_jkeras(case: Case, data):
+    xs = case.symbols(jkeras)
+    around = functional(xs, masked(case.make(jkeras), jkeras, xs))
+    params, state = around.init(jax.random.key(0), [x.spec for x in xs] if len(xs) > 1 else xs[0].spec)
+    y = flatten(around.apply(params, state, data if len(data) > 1 else data[0], Context())[0])[0]
+    return y.mask if isinstance(y, Masked) else None
+
+
+def of_keras(case: Case, data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a layer destroys a mask
+        y = masked(case.make(keras), keras, data)
+        return get_keras_mask(y[0] if isinstance(y, (list, tuple)) else y)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if takes_masks(case)], ids=str)
+def test_the_mask_that_comes_out_of_a_layer_is_keras_or_the_documented_one(case):
+    data = [partly_zero(x) for x in case.inputs]
+    mask, given = of_jkeras(case, data), np.any(data[0] != 0, -1)
+    if case.make.what in REFUSED:
+        with pytest.raises((ValueError, TypeError, IndexError)):
+            of_keras(case, data)
+        return
+    wanted = of_keras(case, data)
+    if case.make.what in KEPT or case.name in KEPT:
+        assert wanted is None
+        wanted = given
+    if case.name in REVERSED:
+        np.testing.assert_array_equal(wanted, given)
+        wanted = given[:, ::-1]
+    if case.make.what == NESTED and given.ndim == 3:
+        np.testing.assert_array_equal(wanted, given)
+        wanted = given.any(-1)
+    if mask is None or wanted is None:
+        assert all(known is None or np.asarray(known).all() for known in (mask, wanted))
+    else:
+        np.testing.assert_array_equal(mask, wanted)
