@@ -123,6 +123,19 @@ _TABLE: dict[str, Callable[..., Any]] = {
 }
 
 
+_ACROSS = (softmax, log_softmax, glu)  # what looks at several entries at once
+
+
+def is_elementwise(function: Any) -> bool:
+    """Whether an activation is known to treat every entry by itself.
+
+    Example:
+      >>> is_elementwise(tanh), is_elementwise(softmax)
+      (True, False)
+    """
+    return function in _TABLE.values() and function not in _ACROSS
+
+
 def get(identifier: Any) -> Callable[..., Any]:
     """Return the activation of a given name; a function stands for itself and None for :func:`linear`.
 

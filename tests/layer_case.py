@@ -89,7 +89,12 @@ def there_and_back(layer: Any, k: Any, xs: list) -> Any:
 
 
 def starting_from(layer: Any, k: Any, xs: list) -> Any:
-    return layer(xs[0], initial_state=[xs[1], xs[2]])
+    return layer(xs[0], initial_state=xs[1:])
+
+
+def stepping(layer: Any, k: Any, xs: list) -> Any:
+    """Call a cell on an input and its states."""
+    return layer(xs[0], xs[1:])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from layer_case import (
     FEATURES,
+    FLAT,
     NESTED,
     PADDED,
     SERIES,
@@ -16,11 +17,13 @@ from layer_case import (
     Chain,
     H,
     Recipe,
+    family,
     masked,
     pad,
     plain,
     row,
     starting_from,
+    stepping,
     weighted,
 )
 
@@ -30,6 +33,12 @@ def _lstm(name: str, *inputs: np.ndarray, call: Callable = plain, read_mask: boo
     make = Recipe("LSTM", UNITS, **kwargs)
     return weighted(f"LSTM {name}", make, *inputs, call=call, read_mask=read_mask, random=has_dropout)
 
+
+_gru = family("GRU", UNITS, params=True)
+_simple = family("SimpleRNN", UNITS, params=True)
+_rnn = family("RNN", params=True)
+_both = family("Bidirectional", params=True)
+CELL = Recipe("LSTMCell", UNITS)
 
 RECURRENT = [
     _lstm("plain"),
@@ -46,8 +55,72 @@ RECURRENT = [
     _lstm("masked, unroll", PADDED, call=masked, unroll=True),
     _lstm("masked, return_sequences", PADDED, call=masked, read_mask=True, return_sequences=True),
     _lstm("masked, backwards", PADDED, call=masked, return_sequences=True, return_state=True, go_backwards=True),
+    _lstm("zero output", PADDED, call=masked, zero_output_for_mask=True, return_sequences=True),
+    _lstm("softmax inside", activation="softmax", return_sequences=True),
+    _gru("plain"),
+    _gru("return_sequences, return_state", return_sequences=True, return_state=True),
+    _gru("backwards", go_backwards=True, return_sequences=True),
+    _gru("without bias", use_bias=False),
+    _gru("other activations", activation="softsign", recurrent_activation="hard_sigmoid"),
+    _gru("masked", PADDED, call=masked, return_state=True),
+    _gru("masked, return_sequences", PADDED, call=masked, read_mask=True, return_sequences=True),
+    _gru("dropout", dropout=0.3, random=True),
+    _gru("recurrent_dropout", dropout=0.2, recurrent_dropout=0.3, random=True, return_sequences=True),
+    _gru("initial_state", SERIES, H, call=starting_from, return_state=True),
+    _gru("that resets before", reset_after=False, return_sequences=True),
+    _gru("that resets before, masked", PADDED, call=masked, reset_after=False),
+    _gru("that resets before, recurrent_dropout", reset_after=False, recurrent_dropout=0.3, random=True),
+    _gru("that resets before, without bias", reset_after=False, use_bias=False, go_backwards=True),
+    _simple("plain"),
+    _simple("return_sequences, return_state", return_sequences=True, return_state=True),
+    _simple("relu without bias", activation="relu", use_bias=False),
+    _simple("masked, backwards", PADDED, call=masked, go_backwards=True, return_state=True),
+    _simple("zero output", PADDED, call=masked, zero_output_for_mask=True),
+    _simple("dropout", dropout=0.2, recurrent_dropout=0.3, random=True),
+    _simple("initial_state", SERIES, H, call=starting_from),
+    _simple("unroll", unroll=True, return_sequences=True),
+    _rnn("LSTMCell", first=(CELL,), return_sequences=True, return_state=True),
+    _rnn("GRUCell masked", PADDED, first=(Recipe("GRUCell", UNITS),), call=masked, return_sequences=True, read_mask=True),
+    _rnn("SimpleRNNCell dropout", first=(Recipe("SimpleRNNCell", UNITS, recurrent_dropout=0.2),), random=True),
+    _rnn("two cells", first=([CELL, Recipe("GRUCell", UNITS)],), return_state=True),
+    _rnn("two cells, masked", PADDED, first=([Recipe("GRUCell", 3), CELL],), call=masked, return_sequences=True),
+    _rnn(
+        "StackedRNNCells backwards, zero output",
+        PADDED,
+        first=(Recipe("StackedRNNCells", [CELL, Recipe("SimpleRNNCell", 3)]),),
+        call=masked,
+        go_backwards=True,
+        return_sequences=True,
+        zero_output_for_mask=True,
+    ),
+    _rnn("unrolled", first=(CELL,), unroll=True),
+    family("LSTMCell", UNITS, params=True, free=None, call=stepping)("", FLAT, H, C),
+    family("GRUCell", UNITS, params=True, free=None, call=stepping)("", FLAT, H),
+    family("GRUCell", UNITS, params=True, free=None, call=stepping)("that resets before", FLAT, H, reset_after=False),
+    family("SimpleRNNCell", UNITS, params=True, free=None, call=stepping)("dropout", FLAT, H, recurrent_dropout=0.2, random=True),
+    family("StackedRNNCells", params=True, free=None, call=stepping)(
+        "", FLAT, H, C, first=([Recipe("SimpleRNNCell", UNITS)] * 2,)
+    ),
+    *(
+        _both(f"LSTM {mode}", first=(Recipe("LSTM", UNITS, return_sequences=mode != "ave"),), merge_mode=mode)
+        for mode in ("concat", "sum", "mul", "ave", None)
+    ),
+    _both("GRU of states", first=(Recipe("GRU", UNITS, return_state=True),)),
+    _both(
+        "LSTM of states and sequences", first=(Recipe("LSTM", UNITS, return_state=True, return_sequences=True),), merge_mode=None
+    ),
+    _both("LSTM masked", PADDED, first=(Recipe("LSTM", UNITS, return_sequences=True),), call=masked, read_mask=True),
+    _both("LSTM masked, last", PADDED, first=(Recipe("LSTM", UNITS),), call=masked),
+    _both("LSTM initial_state", SERIES, H, C, H, C, first=(Recipe("LSTM", UNITS),), call=starting_from),
+    _both(
+        "with a backward layer of its own",
+        PADDED,
+        call=masked,
+        first=(Recipe("GRU", 3, return_sequences=True),),
+        backward_layer=Recipe("LSTM", UNITS, go_backwards=True, return_sequences=True),
+    ),
+    _both("RNN", first=(Recipe("RNN", CELL),)),
 ]
-
 
 WRAPPING = [
     weighted("TimeDistributed Dense", Recipe("TimeDistributed", Recipe("Dense", 2, activation="tanh"))),

@@ -144,6 +144,8 @@ def plain_config(value):
     """Replace layers and named functions by what made them, so that configurations can be compared."""
     if isinstance(value, (Layer, Named)):
         return value.kind, {name: plain_config(inner) for name, inner in value.config.items()}
+    if isinstance(value, list):
+        return [plain_config(part) for part in value]
     return value
 
 

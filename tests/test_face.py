@@ -1,5 +1,6 @@
 """What scripts read of models, layers and optimizers: Keras's public attributes, weights as variables, against Keras."""
 
+import copy
 import gc
 import weakref
 
@@ -269,7 +270,9 @@ def test_a_model_is_freed_with_its_optimizer_and_its_programs():
 def test_other_layers_show_their_weights_too():
     layer = LSTM(2)
     layer(Input((3, 4)))
-    assert layer.recurrent_kernel.shape == (2, 8)
+    assert layer.cell.recurrent_kernel.shape == (2, 8)
+    assert layer.cell.recurrent_kernel.path == "lstm/lstm_cell/recurrent_kernel"
+    assert copy.deepcopy(layer).cell.kernel.path == "lstm/lstm_cell/kernel"
     norm, table = BatchNormalization(), Embedding(3, 2)
     norm.build((None, 4))
     table(Input((5,), dtype="int32"))

@@ -282,7 +282,7 @@ def test_a_stateful_lstm_carries_its_state_from_batch_to_batch_as_in_keras():
         theirs.set_weights(weights)
         expected = [theirs(x) for x in (SERIES, PADDED)]  # not predict, which on JAX forgets the state
     ours = stateful(jkeras)
-    params = {"lstm": dict(zip(("kernel", "recurrent_kernel", "bias"), weights, strict=True))}
+    params = {"lstm": {"cell": dict(zip(("kernel", "recurrent_kernel", "bias"), weights, strict=True))}}
     first, state = ours.apply(params, ours.state, SERIES)
     second, _ = ours.apply(params, state, PADDED)
     assert_same([first, second], expected)

@@ -30,9 +30,10 @@ from jkeras.core.adapters import NNX, Equinox, Haiku, Linen, Pair
 from jkeras.core.composite import Calls, clone, composite
 from jkeras.core.constructors import Input, InputLayer, as_layer, layer
 from jkeras.core.context import Context, fold_in_name
+from jkeras.core.definition import Definition
 from jkeras.core.errors import DataError, GraphError, ShapeError, UnknownNameError
 from jkeras.core.graph import functional, sequential
-from jkeras.core.layer import Definition, Layer, penalties_in
+from jkeras.core.layer import Layer, penalties_in
 from jkeras.core.masks import Masked, unmask
 from jkeras.core.operation import operate
 from jkeras.core.symbolic import SymbolicTensor

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jkeras.core.constructors import layer
 from jkeras.core.context import Context, fold_in_name
-from jkeras.core.layer import Definition
+from jkeras.core.definition import Definition
 from jkeras.core.nest import map_nest
 from jkeras.core.shapes import shape_of
 

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jkeras.core import describe
 from jkeras.core.constructors import as_layer, common_of, made_again
 from jkeras.core.context import Context, fold_in_name
+from jkeras.core.definition import Definition
 from jkeras.core.describe import has_arrays, hashable, hollow, kept, known_variables
 from jkeras.core.errors import ShapeError, UnknownNameError, nearest
-from jkeras.core.layer import Definition, Layer, run, shared_in, spread
+from jkeras.core.layer import Layer, run, shared_in, spread
 from jkeras.core.masks import Masked, checked_mixing, is_masked, strongest, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import forget, spec_of
@@ -41,7 +42,7 @@ class Calls:
 
     Keys, call numbers, paths, params, state, precision and freezing are seen to; values come back as ``Masked``, on which
     operators, indexing, ``jkeras.ops`` and ``jax.numpy`` work. A keyword argument goes to the inner layer; ``mask=`` replaces
-    the mask of the values, ``training=`` the phase.
+    the mask of the values, ``training=`` the phase, ``params=`` the inner layer's parameters, of the same shapes.
 
     Attributes:
       params: the composite's own parameters.
@@ -58,7 +59,7 @@ class Calls:
         """Call the inner layer of that name."""
         if name not in self._counts:
             raise UnknownNameError(f"There is no inner layer {name!r}, only {', '.join(map(repr, self._counts))}.")
-        allowed = ("training", "mask", *self._children[name].definition.arguments)
+        allowed = ("training", "mask", "params", *self._children[name].definition.arguments)
         for argument in arguments:
             if argument not in allowed:
                 hint = nearest(argument, allowed)
@@ -70,14 +71,19 @@ class Calls:
             arguments["training"] = bool(arguments["training"])
         return self._run(name, number, x, arguments)
 
+    def params_of(self, name: str, x: Any) -> Any:
+        """Return the params that ``call(name, x)`` will use, for a body that computes with them or gives others, ``params=``."""
+        return self.params.get(name, {})
+
     def _run(self, name: str, number: int, x: Any, arguments: dict[str, Any]) -> Any:
         given = dict(arguments)
+        params = given.pop("params", self.params.get(name, {}))
         x = with_mask(x, given.pop("mask")) if "mask" in given else x
         training = bool(given.pop("training", self.ctx.training))
         ctx = self.ctx.child(name, number, training=training, arguments=map_nest(unmask, given))
         child = self._children[name]
         with jax.named_scope(name):
-            y, state = run(child, self.params.get(name, {}), self.states.get(name, {}), x, ctx)
+            y, state = run(child, params, self.states.get(name, {}), x, ctx)
         if state:
             # A layer that is met at several paths has, at all of them, the state that its last call left.
             self.states[name] = state
@@ -98,6 +104,11 @@ class _DryCalls(Calls):
         """Begin a pass with the composite's own arrays."""
         self.params, self.states, self.ctx = _Zeros(params, self._specs_of), collections.defaultdict(dict, state), ctx
 
+    def params_of(self, name: str, x: Any) -> Any:
+        """Note what the inner layer will be called on, and return zeros of the shapes of its params."""
+        self.inputs.setdefault(name, map_nest(lambda leaf: forget(spec_of(leaf)), unmask(x)))
+        return self.params[name]
+
     def _specs_of(self, name: str) -> Any:
         """Return the specs of an inner layer's params once it was called."""
         if name in self._children and name not in self.inputs:
@@ -105,6 +116,7 @@ class _DryCalls(Calls):
         return describe.variables(self._children[name], self.inputs[name])[0]
 
     def _run(self, name: str, number: int, x: Any, arguments: dict[str, Any]) -> Any:
+        arguments.pop("params", None)
         child, exact = self._children[name], map_nest(spec_of, unmask(x))
         x_spec, batch = map_nest(forget, exact), flatten(exact)[0].shape[:1]  # a folded batch is a product of sizes
         self.inputs.setdefault(name, x_spec)

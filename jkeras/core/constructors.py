@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jkeras.core.arguments import bind, checked_bool, checked_dtype, checked_shape
+from jkeras.core.definition import Definition
 from jkeras.core.face import COMPUTE_DTYPES, TABLES
-from jkeras.core.layer import Definition, Layer
+from jkeras.core.layer import Layer
 from jkeras.core.shapes import spec
 from jkeras.core.shell import layer_of
 from jkeras.core.symbolic import Call, SymbolicTensor
@@ -86,7 +87,7 @@ def _look_up_names(arguments: Mapping[str, Any]) -> None:
     """Look up what arguments such as ``kernel_initializer`` name, so that a misspelt one is refused where it is written."""
     for name, identifier in arguments.items():
         what = name.rpartition("_")[2]
-        if what in ("initializer", "regularizer", "constraint") and identifier is not None:
+        if what in ("initializer", "regularizer", "constraint", "activation") and identifier is not None:
             TABLES[what](identifier)
 
 

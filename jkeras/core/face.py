@@ -15,7 +15,7 @@ from jkeras.core.symbolic import specs_of
 from jkeras.core.variable import Variable, variables_of
 
 if TYPE_CHECKING:
-    from jkeras.core.layer import Definition
+    from jkeras.core.definition import Definition
 
 TABLES: dict[str, Any] = {}  # the end of an argument's name, "initializer", to the function that looks one up
 VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
@@ -142,13 +142,15 @@ class Face(Common):
         return variables_of(self)  # type: ignore[arg-type]
 
     def _unknown(self, name: str) -> Any:
-        """Find a weight by its name (``kernel``) or an argument of the constructor (``units``)."""
+        """Find a weight by its name (``kernel``), a layer inside (``cell``) or an argument of the constructor (``units``)."""
         if "config" not in self.__dict__:  # while it is being copied
             raise AttributeError(name)
         known = self.store.specs or ({}, {})
         for part in (0, 1):
             if hasattr(known[part].get(name), "shape"):
                 return Variable(self, part, (name,), known[part][name])  # type: ignore[arg-type]
+        if name in self.definition.children:
+            return self.definition.children[name]
         if name in self.config:
             look_up = next((get for end, get in TABLES.items() if name == end or name.endswith(f"_{end}")), None)
             value = self.config[name]
@@ -156,12 +158,12 @@ class Face(Common):
         unbuilt = "" if self.store.specs else " It has no weights before it is called or built."
         raise AttributeError(
             f"{self.label} has no attribute {name!r}."
-            f"{older(name, METHODS) or nearest(name, (*self.config, *known[0], *known[1]))}{unbuilt}"
+            f"{older(name, METHODS) or nearest(name, (*self.config, *known[0], *known[1], *self.definition.children))}{unbuilt}"
         )
 
     def __dir__(self) -> list[str]:
         known = self.store.specs or ({}, {})
-        return sorted({*super().__dir__(), *self.config, *known[0], *known[1]})
+        return sorted({*super().__dir__(), *self.config, *known[0], *known[1], *self.definition.children})
 
     @property
     def built(self) -> bool:

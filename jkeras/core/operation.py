@@ -12,8 +12,8 @@ import numpy as np
 
 from jkeras.core.constructors import layer
 from jkeras.core.context import is_traced
+from jkeras.core.definition import Definition
 from jkeras.core.errors import UnknownNameError, nearest
-from jkeras.core.layer import Definition
 from jkeras.core.masks import Masked, any_of, indexed, is_masked, leading_slices, strongest
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.symbolic import SymbolicTensor, has_symbolic, is_symbolic

@@ -22,9 +22,10 @@ import numpy as np
 
 from jkeras.core import store
 from jkeras.core.constructors import Input, common_of, made_again
+from jkeras.core.definition import Definition
 from jkeras.core.face import Common
 from jkeras.core.graph import from_program
-from jkeras.core.layer import Definition, Layer, Path
+from jkeras.core.layer import Layer, Path
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import shape_of
 from jkeras.core.shell import layer_of

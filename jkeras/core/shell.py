@@ -23,7 +23,7 @@ from jkeras.core.shapes import deep_copy, shapes_of, spec_of
 from jkeras.core.symbolic import Call, has_symbolic, is_symbolic, specs_of
 
 if TYPE_CHECKING:
-    from jkeras.core.layer import Definition
+    from jkeras.core.definition import Definition
 
 
 def _plain(value: Any) -> Any:
@@ -66,14 +66,20 @@ class Shell(Face):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy what the layer holds, and the layers inside; what is known of shapes, and the arguments, are shared."""
-        return deep_copy(self, memo, {name: self.__dict__[name] for name in ("config", "defaults", "specs")})
+        other = deep_copy(self, memo, {name: self.__dict__[name] for name in ("config", "defaults", "specs")})
+        store.put_around(other)
+        return other
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         """Call the layer on symbolic tensors, which records a step, or on arrays, with the weights that it holds."""
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        for name in self.definition.inputs[len(inputs) :]:
+            if name not in arguments:
+                break
+            inputs = (*inputs, arguments.pop(name))
         if not inputs:
             raise TypeError(f"{self.label} was called without an input: write {self.label}(x).")
         x = inputs[0] if len(inputs) == 1 else tuple(inputs)
-        arguments = {name: value for name, value in arguments.items() if value is not None}
         allowed = ("training", "mask", *self.definition.arguments)
         for name in arguments:
             if name not in allowed:

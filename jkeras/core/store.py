@@ -7,6 +7,7 @@ weights belong to layer objects: an encoder cut out of an autoencoder, before or
 from __future__ import annotations
 
 import random
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -30,11 +31,12 @@ class Store:
       origin: the layer to be initialised for these arrays, itself or one around it, and the specs of its input.
       call: the first symbolic call, for ``layer.output``.
       name: what the first model that contains it calls it.
+      around: the composite layer that it is inside of, the first there was, weakly; a model is none.
       trainable: whether it learns.
       shell: the Model around it, where there is one.
     """
 
-    __slots__ = ("call", "name", "origin", "params", "shell", "specs", "state", "trainable")
+    __slots__ = ("around", "call", "name", "origin", "params", "shell", "specs", "state", "trainable")
 
     def __init__(self, trainable: bool = True):
         self.params: Any = None
@@ -43,12 +45,21 @@ class Store:
         self.origin: Any = None
         self.call: Any = None
         self.name: str | None = None
+        self.around: Any = None
         self.trainable = trainable
         self.shell: Any = None
 
     def forget_call(self) -> None:
         """Forget the shapes of the first call, while there are no arrays of these shapes."""
         self.specs = self.origin = self.call = None
+
+
+def put_around(layer: Layer) -> None:
+    """Let the layers inside a composite know that it is around them, where none is yet, or the one that it is a copy of."""
+    for child in layer.definition.children.values() if layer.definition.program is None else ():
+        known = child.store.around and child.store.around()
+        if known is None or child not in known.definition.children.values():
+            child.store.around = weakref.ref(layer)
 
 
 def record(layer: Layer, x_spec: Any) -> None:

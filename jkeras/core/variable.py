@@ -25,7 +25,7 @@ class Variable:
     Attributes:
       owner: the layer whose weight it is.
       name: ``"kernel"``.
-      path: ``"dense/kernel"``: the layer's name, and the weight's.
+      path: ``"dense/kernel"``: the layer's name, and the weight's; ``"lstm/lstm_cell/kernel"`` of a layer inside another.
       shape: its sizes.
       dtype: NumPy's.
 
@@ -48,8 +48,12 @@ class Variable:
 
     @property
     def path(self) -> str:
-        """The layer's name and the weight's, joined by ``/``."""
-        return "/".join((self.owner.name, *self._place))
+        """The names of the layer, of composite layers around it and of the weight, joined by ``/``."""
+        names, layer = list(self._place), self.owner
+        while layer is not None:
+            names.insert(0, layer.name)
+            layer = layer.store.around and layer.store.around()
+        return "/".join(names)
 
     @property
     def trainable(self) -> bool:

@@ -10,6 +10,7 @@ from jkeras.layers.adaptive_pooling import (
     AdaptiveMaxPooling2D,
     AdaptiveMaxPooling3D,
 )
+from jkeras.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from jkeras.layers.convolution import Conv1D, Conv2D, Conv3D
 from jkeras.layers.core import Dense, EinsumDense, Identity, Lambda, Masking
 from jkeras.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -44,7 +45,7 @@ from jkeras.layers.merging import (
 from jkeras.layers.normalization import BatchNormalization
 from jkeras.layers.padding import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from jkeras.layers.pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
-from jkeras.layers.recurrent import LSTM
+from jkeras.layers.recurrent import GRU, LSTM, SimpleRNN
 from jkeras.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -56,9 +57,10 @@ from jkeras.layers.regularization import (
     SpatialDropout3D,
 )
 from jkeras.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from jkeras.layers.rnn import RNN
 from jkeras.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from jkeras.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
-from jkeras.layers.wrappers import TimeDistributed
+from jkeras.layers.wrappers import Bidirectional, TimeDistributed
 
 # Keras's other names
 AvgPool1D = AveragePooling1D
@@ -84,7 +86,9 @@ SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
+    "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "AdaptiveAveragePooling1D",
@@ -103,6 +107,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -128,6 +133,7 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -146,6 +152,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -172,10 +179,13 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jkeras import activations, regularizers
 from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
+from jkeras.core.definition import ApplyFn, Definition, InitFn
 from jkeras.core.errors import ShapeError
-from jkeras.core.layer import ApplyFn, Definition, InitFn
 from jkeras.core.masks import join, unmask
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import PENALTY, is_float, shape_of

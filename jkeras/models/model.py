@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jkeras.core import Context, Input, Layer, functional, store, unmask
 from jkeras.core.arguments import checked_arguments, checked_bool
 from jkeras.core.context import is_traced
+from jkeras.core.definition import Params, State
 from jkeras.core.errors import UnknownNameError, nearest
-from jkeras.core.layer import Params, State, context_of
+from jkeras.core.layer import context_of
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.operation import Operation
 from jkeras.core.plain import MODELS
