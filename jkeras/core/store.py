@@ -6,13 +6,16 @@ weights belong to layer objects: an encoder cut out of an autoencoder, before or
 
 from __future__ import annotations
 
+import contextlib
 import random
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jkeras.core.context import is_traced
 from jkeras.core.describe import variables
 from jkeras.core.errors import ShapeError
 from jkeras.core.nest import get_in
@@ -159,7 +162,8 @@ def fill(layer: Layer, seed: int, x_spec: Any) -> None:
     """
     if is_filled(layer):
         return
-    with jax.ensure_compile_time_eval():
+    inside = is_traced(jnp.zeros(()))  # elsewhere eager evaluation would only compile the constants of each draw one by one
+    with jax.ensure_compile_time_eval() if inside else contextlib.nullcontext():
         params, state = layer.init(jax.random.key(seed), x_spec)
     for path, node in layer.nodes:
         if node.store.params is None:

@@ -13,6 +13,7 @@ from jkeras import activations, initializers
 from jkeras.core import Calls, Context, Definition, as_layer, composite, fold_in_name, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
+from jkeras.core.named import named
 from jkeras.core.shapes import shape_of, shapes_of
 from jkeras.layers.common import drop, fraction, need_ndim, seeded
 from jkeras.layers.recurrence import WHOLE, Formula, gru, gru_before, lstm, of_input, of_state, simple
@@ -107,10 +108,9 @@ def _parts(params: Any, x: Any, gates: int, ctx: Context, drops: Drops) -> tuple
     return jnp.concatenate(a, -1) + zero, recur
 
 
-def _forgetful(initializer: Any, unit_forget_bias: bool) -> Any:
-    """Return an initializer of LSTM's bias whose second quarter, the forget gate's, is 1."""
-    if not unit_forget_bias:
-        return initializer
+@named
+def _Forgetful(initializer: Any) -> initializers.Initializer:
+    """Draw LSTM's bias by an initializer, but for its second quarter, the forget gate's, which is 1."""
     own = initializers.get(initializer)
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
@@ -181,7 +181,7 @@ def LSTMCell(
     start = {
         "kernel": kernel_initializer,
         "recurrent_kernel": recurrent_initializer,
-        "bias": _forgetful(bias_initializer, unit_forget_bias) if use_bias else None,
+        "bias": (_Forgetful(bias_initializer) if unit_forget_bias else bias_initializer) if use_bias else None,
     }
     return _cell(units, 4, [units, units], shape, formula, start, drops, (activation, recurrent_activation))
 
