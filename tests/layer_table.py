@@ -1,8 +1,9 @@
 """The one table of every layer of the catalogue with every argument that matters."""
 
+from rows_attention import ATTENTION
 from rows_basic import ACTIVATIONS, BASIC, RESHAPING
 from rows_joining import JOINING, NORMALIZATION
 from rows_recurrent import RECURRENT, WRAPPING
 from rows_space import CONVOLUTION, POOLING
 
-CASES = [*BASIC, *ACTIVATIONS, *RESHAPING, *RECURRENT, *CONVOLUTION, *POOLING, *JOINING, *NORMALIZATION, *WRAPPING]
+CASES = [*BASIC, *ACTIVATIONS, *RESHAPING, *RECURRENT, *CONVOLUTION, *POOLING, *JOINING, *NORMALIZATION, *ATTENTION, *WRAPPING]

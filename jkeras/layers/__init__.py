@@ -10,6 +10,7 @@ from jkeras.layers.adaptive_pooling import (
     AdaptiveMaxPooling2D,
     AdaptiveMaxPooling3D,
 )
+from jkeras.layers.attention import AdditiveAttention, Attention
 from jkeras.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from jkeras.layers.convolution import Conv1D, Conv2D, Conv3D
 from jkeras.layers.core import Dense, EinsumDense, Identity, Lambda, Masking
@@ -42,6 +43,7 @@ from jkeras.layers.merging import (
     multiply,
     subtract,
 )
+from jkeras.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from jkeras.layers.normalization import BatchNormalization
 from jkeras.layers.padding import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from jkeras.layers.pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
@@ -98,7 +100,9 @@ __all__ = [
     "AdaptiveMaxPooling2D",
     "AdaptiveMaxPooling3D",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -149,6 +153,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -167,6 +172,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",

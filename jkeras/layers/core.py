@@ -86,6 +86,7 @@ def EinsumDense(
     bias_regularizer: Any = None,
     kernel_constraint: Any = None,
     bias_constraint: Any = None,
+    activity_regularizer: Any = None,
 ) -> Definition:
     r"""Multiply the input by a matrix along the axes that an equation says, and add an offset.
 
@@ -163,7 +164,7 @@ def EinsumDense(
         mask = ctx.mask
         return Masked(y, mask if mask is not None and mask.ndim <= stay else None), state
 
-    return activated(init, linear, activation)
+    return penalised(activated(init, linear, activation), activity_regularizer)
 
 
 @layer
