@@ -110,6 +110,7 @@ class Case:
       read_mask: whether an LSTM follows in models, whose result depends on the mask that reaches it.
       params, state, random: whether the layer has parameters, has state, and draws random numbers in training.
       stopped: whether, by the layer's definition, its gradient leaves out what some of its numbers depend on.
+      differs: whether it differs from Keras's on purpose, in what a test of its own compares.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Case:
     state: bool = False
     random: bool = False
     stopped: bool = False
+    differs: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -171,6 +173,8 @@ IMAGE = _floats(BATCH, 7, 6, FEATURES)
 IMAGE_FIRST = np.moveaxis(IMAGE, -1, 1).copy()
 VOLUME = _floats(2, 5, 4, 6, 2)
 VOLUME_FIRST = np.moveaxis(VOLUME, -1, 1).copy()
+ROWS, FILMS, VOLUMES = _floats(2, 3, 5, 2), _floats(2, 3, 4, 5, 2), _floats(2, 2, 3, 4, 3, 2)  # over time
+ROW_STATE = _floats(2, 5, 3)
 H, C = _floats(BATCH, UNITS), _floats(BATCH, UNITS)
 
 

@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 from layer_case import (
     FEATURES,
+    FILMS,
     FLAT,
+    IDS,
     NESTED,
     PADDED,
+    ROW_STATE,
+    ROWS,
     SERIES,
     TIME,
     UNITS,
+    VOLUMES,
     C,
     Case,
     Chain,
@@ -38,6 +43,7 @@ _gru = family("GRU", UNITS, params=True)
 _simple = family("SimpleRNN", UNITS, params=True)
 _rnn = family("RNN", params=True)
 _both = family("Bidirectional", params=True)
+_films = family("ConvLSTM2D", 2, 2, data=(FILMS,), params=True)
 CELL = Recipe("LSTMCell", UNITS)
 
 RECURRENT = [
@@ -120,7 +126,23 @@ RECURRENT = [
         backward_layer=Recipe("LSTM", UNITS, go_backwards=True, return_sequences=True),
     ),
     _both("RNN", first=(Recipe("RNN", CELL),)),
+    *(
+        family(f"ConvLSTM{rank}D", 2, 2, data=(data,), params=True)(name, **given)
+        for rank, data in ((1, ROWS), (2, FILMS), (3, VOLUMES))
+        for name, given in (("", {"free": 1}), ("strides, states", {"strides": 2, "padding": "same", "return_state": True}))
+    ),
+    _films("return_sequences, backwards", return_sequences=True, go_backwards=True, activation="relu"),
+    _films("dilation, without bias", dilation_rate=2, use_bias=False, unit_forget_bias=False, return_sequences=True),
+    _films(
+        "channels_first", np.moveaxis(FILMS, -1, 2).copy(), data_format="channels_first", return_sequences=True, return_state=True
+    ),
+    _films("dropout", dropout=0.2, recurrent_dropout=0.2, random=True),
+    family("ConvLSTM1D", 3, 3, params=True)(
+        "initial_state", ROWS, ROW_STATE, ROW_STATE[::-1], call=starting_from, padding="same"
+    ),
 ]
+
+_spectral = family("SpectralNormalization", params=True, state=True, stopped=True, differs=True)
 
 WRAPPING = [
     weighted("TimeDistributed Dense", Recipe("TimeDistributed", Recipe("Dense", 2, activation="tanh"))),
@@ -139,4 +161,7 @@ WRAPPING = [
         ),
         pad(NESTED.reshape(-1, TIME, FEATURES)).reshape(NESTED.shape),
     ),
+    _spectral("Dense", FLAT, first=(Recipe("Dense", 3),), free=None),
+    _spectral("Conv1D", first=(Recipe("Conv1D", 3, 2),), power_iterations=3),
+    _spectral("Embedding", IDS, first=(Recipe("Embedding", 7, FEATURES),)),
 ]

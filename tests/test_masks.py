@@ -150,7 +150,14 @@ def test_where_jkeras_differs_keras_has_another_mask(name):
 def test_every_layer_that_exists_is_in_the_table():
     written = {name.split(" ")[0] for name in ROWS} | {case.make.what for case in CASES if takes_masks(case)}
     layers = {getattr(jkeras.layers, name) for name in jkeras.layers.__all__} & set(CONSTRUCTORS.values())
-    of_vectors = {"InputLayer", "RepeatVector", "ReversibleEmbedding"}  # their inputs have no steps, nor have those of cells
+    of_vectors = {
+        "InputLayer",
+        "RepeatVector",
+        "ReversibleEmbedding",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+    }  # their inputs have no steps, nor have those of cells
     names = {constructor.__name__ for constructor in layers} - of_vectors
     assert {name for name in names if not name.removesuffix("s").endswith("Cell")} <= written
 

@@ -24,7 +24,13 @@ REFUSED = {"Softmax"}
 
 def takes_masks(case):
     time_first = "channels_first" not in (*case.make.args, *map(str, case.make.kwargs.values()))
-    return time_first and case.call in (plain, masked) and all(x.dtype == "float32" and x.ndim > 2 for x in case.inputs)
+    of_space = case.make.what.startswith("ConvLSTM")  # whose mask is of time alone, which Masking does not make of images
+    return (
+        time_first
+        and not of_space
+        and case.call in (plain, masked)
+        and all(x.dtype == "float32" and x.ndim > 2 for x in case.inputs)
+    )
 
 
 def partly_zero(x):

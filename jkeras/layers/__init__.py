@@ -12,6 +12,7 @@ from jkeras.layers.adaptive_pooling import (
 )
 from jkeras.layers.attention import AdditiveAttention, Attention
 from jkeras.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from jkeras.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from jkeras.layers.convolution import Conv1D, Conv2D, Conv3D
 from jkeras.layers.core import Dense, EinsumDense, Identity, Lambda, Masking
 from jkeras.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -60,6 +61,7 @@ from jkeras.layers.regularization import (
 )
 from jkeras.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from jkeras.layers.rnn import RNN
+from jkeras.layers.spectral import SpectralNormalization
 from jkeras.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from jkeras.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from jkeras.layers.wrappers import Bidirectional, TimeDistributed
@@ -119,6 +121,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -191,6 +196,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",

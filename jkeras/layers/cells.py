@@ -109,7 +109,7 @@ def _parts(params: Any, x: Any, gates: int, ctx: Context, drops: Drops) -> tuple
 
 
 @named
-def _Forgetful(initializer: Any) -> initializers.Initializer:
+def Forgetful(initializer: Any) -> initializers.Initializer:
     """Draw LSTM's bias by an initializer, but for its second quarter, the forget gate's, which is 1."""
     own = initializers.get(initializer)
 
@@ -181,7 +181,7 @@ def LSTMCell(
     start = {
         "kernel": kernel_initializer,
         "recurrent_kernel": recurrent_initializer,
-        "bias": (_Forgetful(bias_initializer) if unit_forget_bias else bias_initializer) if use_bias else None,
+        "bias": (Forgetful(bias_initializer) if unit_forget_bias else bias_initializer) if use_bias else None,
     }
     return _cell(units, 4, [units, units], shape, formula, start, drops, (activation, recurrent_activation))
 

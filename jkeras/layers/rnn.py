@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -14,7 +16,7 @@ from jkeras.core.context import cast_floats
 from jkeras.core.errors import ShapeError
 from jkeras.core.masks import all_of, unmask
 from jkeras.core.nest import flatten, map_nest, nested
-from jkeras.core.shapes import is_float, shape_of, shapes_of
+from jkeras.core.shapes import accepts, is_float, shape_of, shapes_of
 from jkeras.layers.cells import StackedRNNCells, sizes_of
 from jkeras.layers.common import need_ndim
 from jkeras.layers.recurrence import How, recur
@@ -90,26 +92,52 @@ def RNN(
 def recurrent(cell: Any, options: Options, at_least: bool = False) -> Definition:
     """Define a layer that runs a cell over time, of inputs with three axes, or ``at_least`` three."""
     sizes, inner = sizes_of(cell, "RNN"), as_layer(cell, "RNN")
-    names = tuple(f"state_{i}" for i in range(len(flatten(sizes)))) if options.stateful else ()
 
-    def weights(key: Any, x: Any) -> Any:
-        batch = flatten(x)[0].shape[0]
-        if not isinstance(batch, int):
-            raise ShapeError("stateful=True needs a fixed batch size: write Input(shape, batch_size=...).")
-        return {}, {name: jnp.zeros((batch, size)) for name, size in zip(names, flatten(sizes), strict=True)}
-
-    def body(call: Calls, x: Any) -> Any:
+    def shapes(x: Any) -> Any:
         for leaf in flatten(x):
             need_ndim(leaf, ("batch", "time", "features"), at_least)
+        return map_nest(lambda size: Shape((size,)), sizes)
+
+    def run(call: Calls, *given: Any) -> Any:
+        return (_at_once if _is_fast(inner, call) else _one_by_one)(call, inner, options, *given)
+
+    return over_time(inner, options, len(flatten(sizes)), shapes, run)
+
+
+class Shape:
+    """The shape of a state of one example; a leaf of a nest, which a tuple is not."""
+
+    def __init__(self, sizes: tuple[Any, ...]):
+        self.sizes = sizes
+
+
+def over_time(cell: Any, options: Options, count: int, shapes: Callable[[Any], Any], run: Callable[..., Any]) -> Definition:
+    """Define a layer that runs something over time: states, masks and directions are seen to.
+
+    Args:
+      cell: the layer inside, called ``cell``.
+      options: how it is run.
+      count: how many states there are.
+      shapes: the shapes of the states, a nest of :class:`Shape`, for an input or its spec, which it may refuse.
+      run: ``(call, xs, states, valid) -> (ys, y, states)``, from ``(time, batch, ...)``.
+    """
+    names = tuple(f"state_{i}" for i in range(count)) if options.stateful else ()
+
+    def weights(key: Any, x: Any) -> Any:
+        batch, wanted = flatten(x)[0].shape[0], flatten(shapes(x))
+        if not isinstance(batch, int):
+            raise ShapeError("stateful=True needs a fixed batch size: write Input(shape, batch_size=...).")
+        return {}, {name: jnp.zeros((batch, *shape.sizes)) for name, shape in zip(names, wanted, strict=True)}
+
+    def body(call: Calls, x: Any) -> Any:
+        wanted = shapes(x)
         mask = all_of([leaf.mask for leaf in flatten(x)])  # (batch, time)
         if mask is not None and mask.ndim != 2:
             raise ShapeError(f"its mask must be (batch, time), but has shape {shape_of(mask)}.")
         xs = map_nest(lambda leaf: leaf.value.swapaxes(0, 1), x)  # (time, batch, ...)
         valid = None if mask is None else mask.swapaxes(0, 1)
         kept = [call.states[name] for name in names]
-        states = _start(call, flatten(xs)[0], sizes, kept)
-        run = _at_once if _is_fast(inner, call) else _one_by_one
-        ys, y, states = run(call, inner, options, xs, states, valid)
+        ys, y, states = run(call, xs, _start(call, flatten(xs)[0], wanted, kept), valid)
         if options.stateful:
             new = zip(names, kept, flatten(states), strict=True)
             call.states = {**call.states, **{name: state.astype(old.dtype) for name, old, state in new}}
@@ -129,25 +157,26 @@ def _is_fast(cell: Any, call: Calls) -> bool:
     return fused is not None and not (call.ctx.training and fused.drops.states > 0)
 
 
-def _start(call: Calls, xs: Any, sizes: list[Any], kept: list[Any]) -> Any:
+def _start(call: Calls, xs: Any, wanted: Any, kept: list[Any]) -> Any:
     """Return the states to start from: those given, those remembered, or zeros."""
     dtype = xs.dtype if is_float(xs) else jnp.dtype(call.ctx.compute_dtype or jnp.float32)
     given, batch = call.ctx.arguments.get("initial_state"), xs.shape[1]
     if given is None and kept:
-        return nested(sizes, [state.astype(dtype) for state in kept])
+        return nested(wanted, [state.astype(dtype) for state in kept])
     if given is None:
-        return map_nest(lambda size: jnp.zeros((batch, size), dtype), sizes)
+        return map_nest(lambda shape: jnp.zeros((batch, *shape.sizes), dtype), wanted)
     given = list(given) if isinstance(given, (list, tuple)) else [given]
-    leaves, shapes = flatten(unmask(given)), [(shape_of(xs)[1], size) for size in flatten(sizes)]
-    if len(leaves) != len(shapes) or not all(_fits(shape_of(s), w) for s, w in zip(leaves, shapes, strict=True)):
-        states = "[h, c], each of shape" if len(shapes) == 2 and shapes[0] == shapes[1] else "states of the shapes"
-        what = shapes[0] if states.startswith("[") else ", ".join(map(str, shapes))
-        raise ShapeError(f"initial_state must be {states} {what}, but got {shapes_of(given)}.")
-    return nested(sizes, [state.astype(dtype) for state in leaves])
+    leaves = flatten(unmask(given))
+    sizes = [jax.ShapeDtypeStruct((batch, *shape.sizes), dtype) for shape in flatten(wanted)]
+    if len(leaves) != len(sizes) or not all(accepts(s, leaf) for s, leaf in zip(sizes, leaves, strict=True)):
+        raise ShapeError(f"initial_state must be {_states_of(sizes)}, but got {shapes_of(given)}.")
+    return nested(wanted, [state.astype(dtype) for state in leaves])
 
 
-def _fits(shape: tuple, wanted: tuple) -> bool:
-    return len(shape) == 2 and shape[1] == wanted[1] and (shape[0] == wanted[0] or None in (shape[0], wanted[0]))
+def _states_of(sizes: list[Any]) -> str:
+    if len(sizes) == 2 and sizes[0].shape == sizes[1].shape:
+        return f"[h, c], each of shape {shape_of(sizes[0])}"
+    return f"states of the shapes {', '.join(str(shape_of(size)) for size in sizes)}"
 
 
 def _at_once(call: Calls, cell: Any, options: Options, xs: Any, states: Any, valid: Any) -> Any:
