@@ -31,6 +31,7 @@ from jax.nn import (
 from jax.numpy import tanh
 
 from jkeras.core.named import look_up, tables
+from jkeras.core.plain import made, written
 
 
 def linear(x: Any) -> Any:
@@ -81,6 +82,20 @@ def tanh_shrink(x: Any) -> Any:
     return x - jnp.tanh(x)
 
 
+def sparsemax(x: Any, axis: int = -1) -> Any:
+    r"""Return the point of the probability simplex that is nearest to x along an axis; many entries are 0.
+
+    Reference: Martins and Astudillo, arXiv:1602.02068; ``keras.activations.sparsemax``.
+    """
+    x = jnp.moveaxis(x, axis, -1)
+    falling = -jnp.sort(-x, -1)
+    place = jnp.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    excess = jnp.cumsum(falling, -1) - 1
+    kept = (falling * place > excess).sum(-1, keepdims=True)  # how many entries are not 0
+    level = jnp.take_along_axis(excess, kept - 1, -1) / kept.astype(x.dtype)
+    return jnp.moveaxis(jnp.maximum(x - level, 0), -1, axis)
+
+
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """Return x where it exceeds ``threshold`` and ``default_value`` elsewhere."""
     return jnp.where(x > threshold, x, default_value)
@@ -116,6 +131,7 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "softsign": softsign,
     "sparse_plus": sparse_plus,
     "sparse_sigmoid": sparse_sigmoid,
+    "sparsemax": sparsemax,
     "squareplus": squareplus,
     "swish": silu,
     "tanh": tanh,
@@ -123,7 +139,7 @@ _TABLE: dict[str, Callable[..., Any]] = {
 }
 
 
-_ACROSS = (softmax, log_softmax, glu)  # what looks at several entries at once
+_ACROSS = (softmax, log_softmax, glu, sparsemax)  # what looks at several entries at once
 
 
 def is_elementwise(function: Any) -> bool:
@@ -151,8 +167,40 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 tables["activation"] = get
 
+
+def serialize(activation: Any) -> Any:
+    """Return an activation as plain data: its name, or the call that made it.
+
+    Raises:
+      TypeError: for a function that has no name here.
+
+    Example:
+      >>> serialize(tanh)
+      'tanh'
+    """
+    return written(activation, "activation")
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """Return what :func:`serialize` wrote down.
+
+    Args:
+      config: plain data.
+      custom_objects: functions of your own by name.
+
+    Raises:
+      UnknownNameError: for a name that is in no table.
+
+    Example:
+      >>> deserialize("tanh")(0.0).item()
+      0.0
+    """
+    return made(config, "activation", custom_objects)
+
+
 __all__ = [
     "celu",
+    "deserialize",
     "elu",
     "exponential",
     "gelu",
@@ -171,6 +219,7 @@ __all__ = [
     "relu",
     "relu6",
     "selu",
+    "serialize",
     "sigmoid",
     "silu",
     "soft_shrink",
@@ -179,6 +228,7 @@ __all__ = [
     "softsign",
     "sparse_plus",
     "sparse_sigmoid",
+    "sparsemax",
     "squareplus",
     "swish",
     "tanh",

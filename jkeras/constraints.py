@@ -3,15 +3,28 @@
 A layer argument such as ``kernel_constraint="non_neg"`` names the weight; the trainer applies it after the update.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jkeras.core.named import look_up, named, table, tables
+from jkeras.core import named as names
+from jkeras.core.named import Named, Written, look_up, table, tables
+from jkeras.core.plain import made, written
 
-Constraint = Callable[[jax.Array], jax.Array]
+
+class Constraint(Written):
+    """The base of constraints that are written as classes; any function will do as well."""
+
+
+class NamedConstraint(Named, Constraint):
+    """A constraint and the call that made it."""
+
+
+named = functools.partial(names.named, kind=NamedConstraint)
+
 _EPSILON = 1e-7
 
 
@@ -20,7 +33,7 @@ def _norm(w: jax.Array, axis: Any) -> jax.Array:
 
 
 @named
-def MaxNorm(max_value: float = 2.0, axis: int = 0) -> Constraint:
+def MaxNorm(max_value: float = 2.0, axis: int = 0) -> Callable[..., jax.Array]:
     """Shrink each vector along ``axis`` to a norm of at most ``max_value``."""
 
     def project(w: jax.Array) -> jax.Array:
@@ -31,19 +44,19 @@ def MaxNorm(max_value: float = 2.0, axis: int = 0) -> Constraint:
 
 
 @named
-def NonNeg() -> Constraint:
+def NonNeg() -> Callable[..., jax.Array]:
     """Replace negative weights by 0."""
     return lambda w: jnp.where(w >= 0, w, 0)
 
 
 @named
-def UnitNorm(axis: int = 0) -> Constraint:
+def UnitNorm(axis: int = 0) -> Callable[..., jax.Array]:
     """Scale each vector along ``axis`` to norm 1."""
     return lambda w: w / (_EPSILON + _norm(w, axis))
 
 
 @named
-def MinMaxNorm(min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int = 0) -> Constraint:
+def MinMaxNorm(min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int = 0) -> Callable[..., jax.Array]:
     """Move each vector's norm into [min_value, max_value], all the way for ``rate`` 1 and partly below."""
 
     def project(w: jax.Array) -> jax.Array:
@@ -62,7 +75,7 @@ unit_norm = UnitNorm
 _TABLE = table(MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
 
 
-def get(identifier: Any) -> Constraint | None:
+def get(identifier: Any) -> Callable[..., jax.Array] | None:
     """Return the constraint of a given name; a function stands for itself, None for none.
 
     Example:
@@ -77,4 +90,48 @@ def get(identifier: Any) -> Constraint | None:
 
 tables["constraint"] = get
 
-__all__ = ["MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "max_norm", "min_max_norm", "non_neg", "unit_norm"]
+
+def serialize(constraint: Any) -> Any:
+    """Return a constraint as plain data: its name, or the call that made it.
+
+    Raises:
+      TypeError: for a function that has no name here.
+
+    Example:
+      >>> serialize(UnitNorm(1))["config"]
+      {'axis': 1}
+    """
+    return written(constraint, "constraint")
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """Return what :func:`serialize` wrote down.
+
+    Args:
+      config: plain data.
+      custom_objects: functions of your own by name.
+
+    Raises:
+      UnknownNameError: for a name that is in no table.
+
+    Example:
+      >>> deserialize(serialize(UnitNorm(1)))
+      UnitNorm(axis=1)
+    """
+    return made(config, "constraint", custom_objects)
+
+
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "deserialize",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "serialize",
+    "unit_norm",
+]

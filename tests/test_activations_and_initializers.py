@@ -21,10 +21,8 @@ with warnings.catch_warnings():
     from keras.src.regularizers import ALL_OBJECTS_DICT as KERAS_REGULARIZERS
 
 MODULES = {"activations": activations, "initializers": initializers, "regularizers": regularizers, "constraints": constraints}
-# Base classes, functions for Keras's files, and what Keras itself never documents by these names.
-LEFT_OUT = {"Initializer", "Regularizer", "Constraint", "initializer", "regularizer", "constraint", "serialize", "deserialize"}
-LEFT_OUT |= {"STFT", "STFTInitializer", "stft", "IdentityInitializer", "OrthogonalInitializer"}
-LEFT_OUT |= {"OrthogonalRegularizer", "orthogonal_regularizer", "sparsemax"}
+LEFT_OUT = {"Initializer", "Regularizer", "Constraint", "initializer", "regularizer", "constraint"}  # bases, no functions
+KERAS_IS_WRONG = {"sparsemax"}  # its result does not sum to 1
 NEED_ARGUMENTS = {"threshold", "Constant", "constant"}  # Keras cannot make these by name
 
 # No point at which any activation has a kink: 0, 0.25, 0.5, 1, 2, 3, 6.
@@ -61,7 +59,7 @@ def assert_agrees(ours, theirs, x=X):
     np.testing.assert_allclose(our_gradient, their_gradient, rtol=2e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(set(names_in(KERAS_ACTIVATIONS)) - NEED_ARGUMENTS))
+@pytest.mark.parametrize("name", sorted(set(names_in(KERAS_ACTIVATIONS)) - NEED_ARGUMENTS - KERAS_IS_WRONG))
 def test_an_activation_by_name_has_the_values_and_gradients_of_keras(name):
     assert_agrees(activations.get(name), keras.activations.get(name))
 
@@ -88,7 +86,9 @@ def test_an_activation_takes_the_arguments_that_keras_has(name, arguments):
     assert_agrees(lambda x: ours(x, **arguments), lambda x: theirs(x, **arguments))
 
 
-@pytest.mark.parametrize("name", sorted(set(activations.__all__) - {"get"} - NEED_ARGUMENTS))
+@pytest.mark.parametrize(
+    "name", sorted(set(activations.__all__) - {"get", "serialize", "deserialize"} - NEED_ARGUMENTS - KERAS_IS_WRONG)
+)
 def test_an_activation_computes_in_the_precision_of_its_input(name):
     ours, x = getattr(activations, name), np.array([[-9.0, -1.3], [0.2, 2.7]], "float32")
     half, quarter = quick_jit(lambda x: (ours(x.astype("float16")), ours(x.astype("bfloat16"))))(x)
@@ -108,7 +108,7 @@ def test_no_activation_is_the_identity_and_a_function_stands_for_itself():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_everything_that_keras_exports_is_exported(module):
-    theirs = {name for name in dir(getattr(keras, module)) if not name.startswith("_")} - LEFT_OUT
+    theirs = {name for name in dir(getattr(keras, module)) if not name.startswith("_")}
     assert theirs <= set(dir(MODULES[module]))
 
 
@@ -262,7 +262,8 @@ def test_constant_initializers_give_their_constants():
     np.testing.assert_array_equal(draw(initializers.Identity(2.0), (3, 5)), 2 * np.eye(3, 5))
 
 
-EVERY = sorted(name for name in initializers.__all__ if name != "get")
+FIXED = {"zeros", "ones", "constant", "identity", "identityinitializer", "stft", "stftinitializer"}  # they draw nothing
+EVERY = sorted(set(initializers.__all__) - {"get", "serialize", "deserialize", "Initializer"})
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -270,11 +271,13 @@ def test_an_initializer_draws_in_float32_or_in_the_dtype_asked_for(name):
     initializer = initializers.get(name)
     for dtype in (None, jnp.float16, jnp.bfloat16):
         more = {} if dtype is None else {"dtype": dtype}
-        drawn = jax.eval_shape(lambda key, more=more: initializer(key, (4, 4), **more), jax.random.key(0))
+        drawn = jax.eval_shape(
+            lambda key, more=more: initializer(key, (4, 1, 4) if "stft" in name.lower() else (4, 4), **more), jax.random.key(0)
+        )
         assert drawn.dtype == (dtype or jnp.float32)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in EVERY if name.lower() not in ("zeros", "ones", "constant", "identity")))
+@pytest.mark.parametrize("name", [name for name in EVERY if name.lower() not in FIXED])
 def test_the_key_decides_unless_there_is_a_seed(name):
     constructor = getattr(initializers, name)
     makers = [constructor(), constructor(seed=1), constructor(seed=2)]
@@ -352,7 +355,8 @@ def test_a_regularizer_or_constraint_with_arguments_gives_what_keras_gives(modul
 @pytest.mark.parametrize(("module", "name"), [pair for pair in NAMES if pair[0] != "initializers"])
 def test_a_regularizer_or_constraint_by_name_gives_what_keras_gives(module, name):
     ours, theirs = MODULES[module].get(name), getattr(keras, module).get(name)
-    np.testing.assert_allclose(quick_jit(lambda w: ours(w))(W), theirs(jnp.asarray(W)), rtol=1e-6, atol=1e-7)
+    w = W[0] if name.lower().startswith("orthogonal") else W  # which takes matrices
+    np.testing.assert_allclose(quick_jit(lambda w: ours(w))(w), theirs(jnp.asarray(w)), rtol=1e-6, atol=1e-7)
 
 
 def test_a_function_stands_for_itself_and_none_for_nothing():

@@ -19,7 +19,20 @@ tables = TABLES  # "initializer" and the like to the function that looks one up
 makers: dict[str, Callable[..., Any]] = {}  # constructors of named functions by name
 
 
-class Named:
+class Written:
+    """A function written as a class, as for Keras: ``__call__``, and ``get_config`` with the arguments of its constructor."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments by name; none unless a subclass says so."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Make one from what :meth:`get_config` returned."""
+        return cls(**config)
+
+
+class Named(Written):
     """A function together with the constructor call that made it, so that it can be shown and written to a file.
 
     Two of them are equal if equal calls with plain arguments (numbers, strings, tuples) made them.
@@ -32,6 +45,10 @@ class Named:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         return self.function(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the call that made it, by name."""
+        return dict(self.config)
 
     def __reduce__(self) -> Any:
         """Pickle the call that made it: closures have no names."""

@@ -293,6 +293,18 @@ class Reader:
             return self._numbered(lambda: known[kind](self, config)) if module == "models" else self.layer(known[kind], config)
 
 
+def written(value: Any, what: str) -> Any:
+    """Return a function as plain data: the name that a table has for it, or the call that made it."""
+    return Writer().write(_name_in_table(what, value), f"the {what}")
+
+
+def made(config: Any, what: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return what :func:`written` wrote down, ``custom_objects`` first."""
+    if isinstance(config, str):
+        return TABLES[what]((custom_objects or {}).get(config, config))
+    return Reader(custom_objects).read(config)
+
+
 def _get_config(self: Layer) -> dict[str, Any]:
     """Return the arguments that made it as plain data, ``name``, ``dtype`` and ``trainable`` included.
 

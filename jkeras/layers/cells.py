@@ -109,7 +109,7 @@ def _parts(params: Any, x: Any, gates: int, ctx: Context, drops: Drops) -> tuple
 
 
 @named
-def Forgetful(initializer: Any) -> initializers.Initializer:
+def Forgetful(initializer: Any) -> Callable[..., jax.Array]:
     """Draw LSTM's bias by an initializer, but for its second quarter, the forget gate's, which is 1."""
     own = initializers.get(initializer)
 
