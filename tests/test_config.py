@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from layer_table import CASES
-from wirings import DATA, FLAT, WIRINGS, X, assert_same, cut, inside, shared, twin, with_functions
+from wirings import DATA, FLAT, WIRINGS, X, assert_same, cut, inside, program, shared, twin, with_functions
 
 import jkeras
 from jkeras import Input, Model, Sequential
@@ -17,10 +17,12 @@ from jkeras.saving import from_json, to_json
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("lengths_known", [True, False])
-def test_every_layer_of_the_table_is_made_again_inside_a_model(case, lengths_known):
-    model = case.model(jkeras, lengths_known=lengths_known)
-    assert_same(twin(model).predict(case.data(), verbose=0), model.predict(case.data(), verbose=0))
+def test_every_layer_of_the_table_is_made_again_inside_a_model(case):
+    model = case.model(jkeras, lengths_known=False)
+    other = twin(model)
+    assert program(other, case.data()) == program(model, case.data())
+    if case in {row.make.what: row for row in reversed(CASES)}.values():  # once for each layer, since it compiles twice
+        assert_same(other.predict(case.data(), verbose=0), model.predict(case.data(), verbose=0))
 
 
 # -- wirings ----------------------------------------------------------------------------------------------------------

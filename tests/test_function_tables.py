@@ -1,4 +1,4 @@
-"""Functions by name that Keras has and tests of all names do not reach: sparse maxima, transforms, angles, classes, plain data."""
+"""Functions by name that tests of all names do not reach: sparse maxima, transforms, angles, classes, plain data."""
 
 import jax
 import jax.numpy as jnp
