@@ -33,7 +33,7 @@ def _norm(w: jax.Array, axis: Any) -> jax.Array:
 
 
 @named
-def MaxNorm(max_value: float = 2.0, axis: int = 0) -> Callable[..., jax.Array]:
+def MaxNorm(max_value: float = 2, axis: int = 0) -> Callable[..., jax.Array]:
     """Shrink each vector along ``axis`` to a norm of at most ``max_value``."""
 
     def project(w: jax.Array) -> jax.Array:

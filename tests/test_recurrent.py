@@ -182,6 +182,8 @@ def test_what_is_no_cell_and_what_does_not_go_together_is_refused_in_words():
         GRU(3)(X, initial_state=[X[:, 0]])
     with pytest.raises(ValueError, match="at least one cell"):
         RNN([])
+    with pytest.raises(ValueError, match="^GRU: units must be a positive integer"):  # whose cell is its own affair
+        GRU(0)
 
 
 # -- spectral normalisation -------------------------------------------------------------------------------------------

@@ -55,13 +55,15 @@ def layer(constructor: Callable[..., Any]) -> type[Layer]:
             if not isinstance(definition, Definition):
                 definition = _pair(definition)
         except (TypeError, ValueError) as error:
-            error.args = (f"{kind}: {error}",)  # the type, the traceback and the cause stay as they are
+            # The type, the traceback and the cause stay as they are. A layer of the library's speaks for those that it makes.
+            said = getattr(error, "said", str(error)) if ours else str(error)
+            error.said, error.args = said, (f"{kind}: {said}",)  # type: ignore[union-attr]
             raise
         self._record(definition, kind, dict(bound.arguments), _checked_common(kind, common), defaults)
 
+    ours = constructor.__code__.co_filename.startswith(_PACKAGE)
     about = {"__init__": __init__, "__doc__": constructor.__doc__, "__module__": constructor.__module__}
     made = type(kind, (Layer,), {**about, "__qualname__": constructor.__qualname__, "__signature__": signature})
-    ours = constructor.__code__.co_filename.startswith(_PACKAGE)
     (CONSTRUCTORS if ours else CUSTOM)[kind] = made
     return made
 
