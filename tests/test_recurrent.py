@@ -69,11 +69,13 @@ def test_a_cell_of_seven_lines_runs_over_time():
 
 
 def test_a_cell_may_be_a_composite_whose_layers_train_and_drop():
+    jkeras.utils.set_random_seed(0)
     x = Input((6, 4))
     model = Model(x, RNN(OfLayers(5))(x))
     model.compile("adam", "mse")
-    history = model.fit(X, np.ones((3, 5), "float32"), epochs=30, verbose=0).history["loss"]
-    assert history[-1] < history[0]
+    before = model.evaluate(X, np.ones((3, 5), "float32"), verbose=0)
+    model.fit(X, np.ones((3, 5), "float32"), epochs=100, verbose=0)
+    assert model.evaluate(X, np.ones((3, 5), "float32"), verbose=0) < before / 2
     dense = OfLayers(5)
     plain = RNN(dense, return_sequences=True)(X)
     a, b, _ = (np.asarray(w) for w in dense.weights)
@@ -182,7 +184,7 @@ def test_what_is_no_cell_and_what_does_not_go_together_is_refused_in_words():
         GRU(3)(X, initial_state=[X[:, 0]])
     with pytest.raises(ValueError, match="at least one cell"):
         RNN([])
-    with pytest.raises(ValueError, match="^GRU: units must be a positive integer"):  # whose cell is its own affair
+    with pytest.raises(ValueError, match=r"^GRU: units must be a positive integer"):  # whose cell is its own affair
         GRU(0)
 
 
