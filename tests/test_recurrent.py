@@ -72,7 +72,7 @@ def test_a_cell_may_be_a_composite_whose_layers_train_and_drop():
     jkeras.utils.set_random_seed(0)
     x = Input((6, 4))
     model = Model(x, RNN(OfLayers(5))(x))
-    model.compile("adam", "mse")
+    model.compile(jkeras.optimizers.Adam(0.01), "mse")
     before = model.evaluate(X, np.ones((3, 5), "float32"), verbose=0)
     model.fit(X, np.ones((3, 5), "float32"), epochs=100, verbose=0)
     assert model.evaluate(X, np.ones((3, 5), "float32"), verbose=0) < before / 2
