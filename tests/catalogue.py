@@ -41,8 +41,8 @@ REASONS = {  # of names that jkeras leaves out
         **dict.fromkeys(
             """
             CategoryEncoding CenterCrop Discretization HashedCrossing Hashing IntegerLookup
-            Normalization Pipeline RandomBrightness RandomContrast RandomCrop RandomFlip
-            RandomRotation RandomTranslation RandomZoom Rescaling Resizing StringLookup
+            Normalization Pipeline RandomCrop
+            RandomRotation RandomTranslation RandomZoom Resizing StringLookup
             TextVectorization deserialize serialize
             """.split(),  # noqa: SIM905, a list of quoted names is harder to read
             LATER,

@@ -130,4 +130,16 @@ RESHAPING = [
     row("UpSampling2D channels_first", Recipe("UpSampling2D", 2, "channels_first"), IMAGE_FIRST, free=2),
     row("UpSampling3D", Recipe("UpSampling3D", (1, 2, 2)), VOLUME),
     row("UpSampling3D channels_first", Recipe("UpSampling3D", 2, "channels_first"), VOLUME_FIRST, free=2),
+    row("Rescaling", Recipe("Rescaling", 0.5, offset=-1.0), PADDED, call=masked, read_mask=True),
+    row("Rescaling of each feature", Recipe("Rescaling", [0.5, 1.0, 2.0, -1.0])),
+    row("RandomFlip", Recipe("RandomFlip"), IMAGE, random=True),
+    row(
+        "RandomFlip channels_first",
+        Recipe("RandomFlip", "vertical", data_format="channels_first"),
+        IMAGE_FIRST,
+        free=2,
+        random=True,
+    ),
+    row("RandomBrightness", Recipe("RandomBrightness", 0.1, value_range=(-9, 9)), IMAGE, random=True),
+    row("RandomContrast", Recipe("RandomContrast", 0.1, value_range=[-9, 9]), IMAGE, random=True),
 ]

@@ -136,7 +136,7 @@ _ROWS = """
     import hashlib, sys
     import jax, numpy as np
     from layer_case import quick_jit
-from layer_table import CASES
+    from layer_table import CASES
     import jkeras
 
     order, noise = sys.argv[1], sys.argv[2] == "noise"

@@ -25,6 +25,7 @@ from jkeras.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from jkeras.layers.images import RandomBrightness, RandomContrast, RandomFlip, Rescaling
 from jkeras.layers.layer_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from jkeras.layers.merging import (
     Add,
@@ -182,8 +183,12 @@ __all__ = [
     "PReLU",
     "Permute",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "ReversibleEmbedding",
     "SeparableConv1D",
