@@ -16,7 +16,7 @@ from jkeras.core.errors import ShapeError
 from jkeras.core.named import named
 from jkeras.core.shapes import shape_of, shapes_of
 from jkeras.layers.common import drop, fraction, need_ndim, seeded
-from jkeras.layers.recurrence import WHOLE, Formula, gru, gru_before, lstm, of_input, of_state, simple
+from jkeras.layers.recurrence import WHOLE, Formula, gru, gru_before, lstm, of_input, of_state, simple, with_bias
 
 
 class Drops(NamedTuple):
@@ -29,6 +29,11 @@ class Drops(NamedTuple):
     def mask(self, ctx: Context, x: Any) -> Any:
         """Return the factors of an input ``(batch, features)``, the same at all steps of a sequence."""
         return drop(jnp.ones_like(x), self.inputs, seeded(ctx, self.seed))
+
+    def per_gate(self, ctx: Context, x: Any, gates: int, rate: float, what: str) -> list[Any]:
+        """Return the factors of an input, or a state, for every gate by itself."""
+        key = seeded(ctx, self.seed)
+        return [drop(jnp.ones_like(x), rate, fold_in_name(key, f"{what} {gate}")) for gate in range(gates)]
 
 
 class Recurrence(NamedTuple):
@@ -90,14 +95,11 @@ def _parts(params: Any, x: Any, gates: int, ctx: Context, drops: Drops) -> tuple
         return of_input(params, x), of_state(params)
     if drops.states == 0:
         return of_input(params, x * drops.mask(ctx, x)), of_state(params)
-    # With recurrent dropout each gate has masks of its own, as Keras's implementation 1.
-    key, kernel = seeded(ctx, drops.seed), params["kernel"]
+    # With recurrent dropout each gate has factors of its own, as Keras's implementation 1.
     units = params["recurrent_kernel"].shape[0]
-    masks = [drop(jnp.ones_like(x), drops.inputs, fold_in_name(key, f"input {g}")) for g in range(gates)]
-    a = [of_input({"kernel": k}, x * m) for m, k in zip(masks, jnp.split(kernel, gates, 1), strict=True)]
-    zero = of_input({**params, "kernel": jnp.zeros_like(kernel)}, x)  # the bias
-    ones = jnp.ones((x.shape[0], units), x.dtype)
-    forget = [drop(ones, drops.states, fold_in_name(key, f"recurrent {g}")) for g in range(gates)]
+    masks = drops.per_gate(ctx, x, gates, drops.inputs, "input")
+    a = [(x * m) @ kernel for m, kernel in zip(masks, jnp.split(params["kernel"], gates, 1), strict=True)]
+    forget = drops.per_gate(ctx, jnp.ones((x.shape[0], units), x.dtype), gates, drops.states, "recurrent")
     whole = of_state(params)
 
     def recur(h: Any, columns: slice = WHOLE) -> Any:
@@ -105,7 +107,7 @@ def _parts(params: Any, x: Any, gates: int, ctx: Context, drops: Drops) -> tuple
         of = [whole(h * forget[g], slice(g * units, (g + 1) * units)) for g in range(first // units, last // units)]
         return jnp.concatenate(of, -1)
 
-    return jnp.concatenate(a, -1) + zero, recur
+    return with_bias(params, jnp.concatenate(a, -1)), recur
 
 
 @named

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from jkeras import activations
-from jkeras.core import Calls, Context, Definition, fold_in_name, layer, weight
+from jkeras.core import Calls, Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.layers.cells import Forgetful
-from jkeras.layers.common import drop, fraction, penalised, seeded
+from jkeras.layers.cells import Drops, Forgetful
+from jkeras.layers.common import fraction, penalised
 from jkeras.layers.convolution import convolve, steps
-from jkeras.layers.recurrence import lstm
+from jkeras.layers.recurrence import kept, lstm, with_bias
 from jkeras.layers.rnn import Options, Shape, over_time
 from jkeras.layers.spatial import is_channels_first, last, need_length, need_space, padding_of, per_axis
 
@@ -95,7 +95,7 @@ def _conv_lstm(
     filters, size = whole_number("filters", filters), per_axis("kernel_size", kernel_size, rank)
     stride, dilation = steps(rank, strides, dilation_rate)
     pads, first = padding_of(padding).upper(), is_channels_first(data_format)
-    drops = fraction("dropout", dropout), fraction("recurrent_dropout", recurrent_dropout)
+    drops = Drops(fraction("dropout", dropout), fraction("recurrent_dropout", recurrent_dropout), seed)
     options = Options(**{name: others.pop(name) for name in _OPTIONS})
     formula = lstm(activations.get(activation), activations.get(recurrent_activation))
     bias = Forgetful(bias_initializer) if unit_forget_bias else bias_initializer
@@ -118,10 +118,7 @@ def _conv_lstm(
 
     def masks(ctx: Context, x: Any, rate: float, what: str) -> list[Any]:
         """Draw the factors of dropout for each gate, the same at all steps; none outside training."""
-        if not ctx.training or rate == 0:
-            return []
-        key = seeded(ctx.child("cell"), seed)
-        return [drop(jnp.ones_like(x), rate, fold_in_name(key, f"{what} {gate}")) for gate in range(4)]
+        return drops.per_gate(ctx.child("cell"), x, 4, rate, what) if ctx.training and rate > 0 else []
 
     def of_input(xs: Any, params: Any, factors: list[Any]) -> Any:
         """Convolve all steps at once, outside the loop: ``(time, batch, *space, channels)``."""
@@ -135,27 +132,26 @@ def _conv_lstm(
             z = jnp.concatenate([folded(xs * m, kernel) for m, kernel in zip(factors, kernels, strict=True)], -1)
         else:
             z = folded(xs, params["kernel"])
-        z = z + params["bias"] if "bias" in params else z
+        z = with_bias(params, z)
         return z.reshape(time, batch, *z.shape[1:])
 
     def run(call: Calls, xs: Any, states: Any, valid: Any) -> Any:
         params = call.ctx.cast(call.params_of("cell", xs[0]))
         to_last = lambda x, axis: jnp.moveaxis(x, axis, -1) if first else x  # noqa: E731
         xs, states = to_last(xs, 2), [to_last(state, 1) for state in states]
-        z = of_input(xs, params, masks(call.ctx, xs[0], drops[0], "input"))
-        kept = masks(call.ctx, states[0], drops[1], "recurrent")
+        z = of_input(xs, params, masks(call.ctx, xs[0], drops.inputs, "input"))
+        forget = masks(call.ctx, states[0], drops.states, "recurrent")
 
         def recur(h: Any) -> Any:
-            if not kept:
+            if not forget:
                 return _same(h, params["recurrent_kernel"])
             kernels = jnp.split(params["recurrent_kernel"], 4, -1)
-            return jnp.concatenate([_same(h * m, k) for m, k in zip(kept, kernels, strict=True)], -1)
+            return jnp.concatenate([_same(h * m, k) for m, k in zip(forget, kernels, strict=True)], -1)
 
         def step(carry: Any, now: Any) -> Any:
             z, valid = now
             new, _ = formula.step(z, recur, carry)
-            if valid is not None:
-                new = [jnp.where(valid.reshape(-1, *(1,) * (rank + 1)), a, b) for a, b in zip(new, carry, strict=True)]
+            new = kept(valid, new, carry)
             return new, new[0] if options.return_sequences else None
 
         dtype = jnp.promote_types(z.dtype, params["kernel"].dtype)

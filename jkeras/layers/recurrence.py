@@ -22,6 +22,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from jkeras import activations
+from jkeras.core.masks import lengthened
 
 
 class Formula(NamedTuple):
@@ -52,9 +53,13 @@ WHOLE = slice(None)
 
 
 def of_input(weights: Any, x: Any) -> Any:
-    """Multiply an input by the kernel and add the bias, of which GRU has one for the input and one for the state."""
+    """Multiply an input by the kernel and add the bias."""
+    return with_bias(weights, x @ weights["kernel"])
+
+
+def with_bias(weights: Any, y: Any) -> Any:
+    """Add the input's bias, where there is one; GRU has one for the input and one for the state."""
     bias = weights.get("bias")
-    y = x @ weights["kernel"]
     return y if bias is None else y + (bias[0] if bias.ndim == 2 else bias)
 
 
@@ -90,15 +95,16 @@ def _run(formula: Formula, how: How, weights: Any, xs: Any, states: Any, valid: 
     def step(carry: Any, now: Any) -> Any:
         x, valid = now
         new, coefficients = formula.step(of_input(weights, x), of_state(weights), carry)
-        new = _kept(valid, new, carry)
+        new = kept(valid, new, carry)
         return new, (new[0] if how.sequences else None, (carry[0], coefficients) if differentiate else None)
 
     last, (ys, beside) = lax.scan(step, states, (xs, valid), reverse=how.backwards, unroll=how.unroll or 1)
     return ys, last, beside
 
 
-def _kept(valid: Any, new: Any, old: Any) -> Any:
-    return new if valid is None else jax.tree.map(lambda a, b: jnp.where(valid[:, None], a, b), new, old)
+def kept(valid: Any, new: Any, old: Any) -> Any:
+    """Return new states where a step ``(batch,)`` is valid, and the old ones where it is masked."""
+    return new if valid is None else jax.tree.map(lambda a, b: jnp.where(lengthened(valid, a.ndim), a, b), new, old)
 
 
 @functools.partial(recur.defjvp, symbolic_zeros=True)
@@ -121,7 +127,7 @@ def _derivative(formula: Formula, how: How, primals: Any, tangents: Any) -> Any:
 
     def step(carry: Any, now: Any) -> Any:
         coefficients, changes, valid = now
-        new = _kept(valid, formula.linear(weights["recurrent_kernel"], coefficients, changes, carry), carry)
+        new = kept(valid, formula.linear(weights["recurrent_kernel"], coefficients, changes, carry), carry)
         return new, new[0] if how.sequences else None
 
     start = jax.tree.map(lambda d, s: jnp.zeros_like(s) if _is_zero(d) else d, dstates, states, is_leaf=_is_zero)

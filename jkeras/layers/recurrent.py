@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any
 
 from jkeras.core import Definition, layer
@@ -10,16 +11,14 @@ from jkeras.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from jkeras.layers.common import choice, penalised
 from jkeras.layers.rnn import Options, recurrent
 
-_OPTIONS = tuple(field.name for field in dataclasses.fields(Options))
-_CELL = (
-    "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "unit_forget_bias", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "reset_after", "seed",
-)  # fmt: skip
 
-
-def _layer(cell: Any, activity_regularizer: Any, options: dict[str, Any]) -> Definition:
-    return penalised(recurrent(cell, Options(**options)), activity_regularizer)
+def _layer(cell: Any, name: str, given: dict[str, Any]) -> Definition:
+    """Define a layer that runs a cell over time, from its constructor's arguments."""
+    if choice("use_cudnn", given.get("use_cudnn", "auto"), ("auto", True, False)) is True:
+        raise ValueError("use_cudnn=True asks for a kernel that jkeras does not have; leave it 'auto'.")
+    inner = cell(**{argument: given[argument] for argument in inspect.signature(cell).parameters}, name=name)
+    options = Options(**{field.name: given[field.name] for field in dataclasses.fields(Options)})
+    return penalised(recurrent(inner, options), given["activity_regularizer"])
 
 
 @layer
@@ -89,11 +88,7 @@ def LSTM(
 
     Reference: Hochreiter and Schmidhuber (1997); ``keras.layers.LSTM``.
     """
-    if choice("use_cudnn", use_cudnn, ("auto", True, False)) is True:
-        raise ValueError("use_cudnn=True asks for a kernel that jkeras does not have; leave it 'auto'.")
-    given = locals()
-    cell = LSTMCell(**{name: given[name] for name in _CELL if name in given}, name="lstm_cell")
-    return _layer(cell, activity_regularizer, {name: given[name] for name in _OPTIONS})
+    return _layer(LSTMCell, "lstm_cell", locals())
 
 
 @layer
@@ -165,11 +160,7 @@ def GRU(
 
     Reference: Cho et al., arXiv:1406.1078; ``keras.layers.GRU``.
     """
-    if choice("use_cudnn", use_cudnn, ("auto", True, False)) is True:
-        raise ValueError("use_cudnn=True asks for a kernel that jkeras does not have; leave it 'auto'.")
-    given = locals()
-    cell = GRUCell(**{name: given[name] for name in _CELL if name in given}, name="gru_cell")
-    return _layer(cell, activity_regularizer, {name: given[name] for name in _OPTIONS})
+    return _layer(GRUCell, "gru_cell", locals())
 
 
 @layer
@@ -232,6 +223,4 @@ def SimpleRNN(
 
     Reference: Elman (1990); ``keras.layers.SimpleRNN``.
     """
-    given = locals()
-    cell = SimpleRNNCell(**{name: given[name] for name in _CELL if name in given}, name="simple_rnn_cell")
-    return _layer(cell, activity_regularizer, {name: given[name] for name in _OPTIONS})
+    return _layer(SimpleRNNCell, "simple_rnn_cell", locals())

@@ -14,12 +14,12 @@ from jkeras.core import Calls, Definition, Masked, as_layer, composite, layer
 from jkeras.core.arguments import checked_bool
 from jkeras.core.context import cast_floats
 from jkeras.core.errors import ShapeError
-from jkeras.core.masks import all_of, unmask
+from jkeras.core.masks import all_of, lengthened, unmask
 from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import accepts, is_float, shape_of, shapes_of
 from jkeras.layers.cells import StackedRNNCells, sizes_of
 from jkeras.layers.common import need_ndim
-from jkeras.layers.recurrence import How, recur
+from jkeras.layers.recurrence import How, kept, recur
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,10 +136,10 @@ def over_time(cell: Any, options: Options, count: int, shapes: Callable[[Any], A
             raise ShapeError(f"its mask must be (batch, time), but has shape {shape_of(mask)}.")
         xs = map_nest(lambda leaf: leaf.value.swapaxes(0, 1), x)  # (time, batch, ...)
         valid = None if mask is None else mask.swapaxes(0, 1)
-        kept = [call.states[name] for name in names]
-        ys, y, states = run(call, xs, _start(call, flatten(xs)[0], wanted, kept), valid)
+        before = [call.states[name] for name in names]
+        ys, y, states = run(call, xs, _start(call, flatten(xs)[0], wanted, before), valid)
         if options.stateful:
-            new = zip(names, kept, flatten(states), strict=True)
+            new = zip(names, before, flatten(states), strict=True)
             call.states = {**call.states, **{name: state.astype(old.dtype) for name, old, state in new}}
         if options.return_sequences:
             ys = (jnp.flip(ys, 0) if options.go_backwards else ys).swapaxes(0, 1)  # (batch, time, units)
@@ -157,12 +157,12 @@ def _is_fast(cell: Any, call: Calls) -> bool:
     return fused is not None and not (call.ctx.training and fused.drops.states > 0)
 
 
-def _start(call: Calls, xs: Any, wanted: Any, kept: list[Any]) -> Any:
+def _start(call: Calls, xs: Any, wanted: Any, before: list[Any]) -> Any:
     """Return the states to start from: those given, those remembered, or zeros."""
     dtype = xs.dtype if is_float(xs) else jnp.dtype(call.ctx.compute_dtype or jnp.float32)
     given, batch = call.ctx.arguments.get("initial_state"), xs.shape[1]
-    if given is None and kept:
-        return nested(wanted, [state.astype(dtype) for state in kept])
+    if given is None and before:
+        return nested(wanted, [state.astype(dtype) for state in before])
     if given is None:
         return map_nest(lambda shape: jnp.zeros((batch, *shape.sizes), dtype), wanted)
     given = list(given) if isinstance(given, (list, tuple)) else [given]
@@ -205,19 +205,13 @@ def _one_by_one(call: Calls, cell: Any, options: Options, xs: Any, states: Any, 
         call.states = inner
         y, new = unmask(call("cell", (x, states)))
         new = nested(states, [leaf.astype(old.dtype) for leaf, old in zip(flatten(new), flatten(states), strict=True)])
-        if valid is not None:
-            new = map_nest(lambda a, b: jnp.where(_wide(valid, a), a, b), new, states)
-        return (new, call.states), y
+        return (kept(valid, new, states), call.states), y
 
     carry = (states, call.states)
     (last, call.states), ys = lax.scan(step, carry, (xs, valid), reverse=options.go_backwards, unroll=options.unroll or 1)
     if valid is not None:
-        ys = jnp.where(_wide(valid, ys), ys, 0) if options.zero_output_for_mask else _held(ys, valid, states, options)
+        ys = jnp.where(lengthened(valid, ys.ndim), ys, 0) if options.zero_output_for_mask else _held(ys, valid, states, options)
     return ys, ys[0 if options.go_backwards else -1], last
-
-
-def _wide(valid: Any, like: Any) -> Any:
-    return valid.reshape(*valid.shape, *(1,) * (like.ndim - valid.ndim))
 
 
 def _held(ys: Any, valid: Any, states: Any, options: Options) -> Any:
@@ -228,8 +222,8 @@ def _held(ys: Any, valid: Any, states: Any, options: Options) -> Any:
     else:
         last = lax.cummax(jnp.where(valid, time, -1), 0)  # (time, batch)
     inside = (last >= 0) & (last < ys.shape[0])
-    held = jnp.take_along_axis(ys, _wide(jnp.clip(last, 0, ys.shape[0] - 1), ys), 0)
+    held = jnp.take_along_axis(ys, lengthened(jnp.clip(last, 0, ys.shape[0] - 1), ys.ndim), 0)
     of_last = states[-1] if any(isinstance(state, (list, tuple)) for state in states) else states  # of several cells
     first = flatten(of_last)[0]
     start = first if first.shape == ys.shape[1:] else jnp.zeros_like(ys[0])
-    return jnp.where(_wide(inside, ys), held, start.astype(ys.dtype))
+    return jnp.where(lengthened(inside, ys.ndim), held, start.astype(ys.dtype))
