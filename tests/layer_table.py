@@ -7,3 +7,4 @@ from rows_recurrent import RECURRENT, WRAPPING
 from rows_space import CONVOLUTION, POOLING
 
 CASES = [*BASIC, *ACTIVATIONS, *RESHAPING, *RECURRENT, *CONVOLUTION, *POOLING, *JOINING, *NORMALIZATION, *ATTENTION, *WRAPPING]
+ONE_OF_A_KIND = list({case.make.what: case for case in reversed(CASES)}.values())  # the first row of each layer

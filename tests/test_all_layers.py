@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from layer_case import Case, Chain, Recipe, quick_jit, square_sum
-from layer_table import CASES
+from layer_table import CASES, ONE_OF_A_KIND
 
 import jkeras
 from jkeras.core import Layer
@@ -175,9 +175,6 @@ def test_apply_under_vmap_inside_scan_gives_what_it_gives_batch_by_batch(case, p
 
     expected = square(compiled(program.params, data), compiled(program.params, other))
     assert_close(quick_jit(transformed)(program.params, square(data, other)), expected)
-
-
-ONE_OF_A_KIND = list({case.make.what: case for case in reversed(CASES)}.values())
 
 
 @pytest.mark.parametrize("row", ONE_OF_A_KIND, ids=str)

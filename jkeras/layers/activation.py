@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from jkeras import activations
 from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import activated, no_weights, stateless
+from jkeras.layers.common import activated, no_weights, real, stateless
 
 
 def _at_least_0(name: str, value: Any) -> float:
@@ -181,7 +180,7 @@ def Softmax(axis: Any = -1) -> Definition:
         valid = ctx.mask
         if valid is None or valid.ndim < x.ndim:
             return plain.apply(params, state, x, ctx)
-        x = x if is_float(x) else x.astype(jnp.float32)
+        x = real(x)
         low = jnp.where(valid, x, jnp.finfo(x.dtype).min)
         return jnp.where(valid, jax.nn.softmax(low, along), 0), state
 

@@ -10,7 +10,7 @@ import numpy as np
 from jkeras.core import Definition, layer
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import is_float, shape_of
-from jkeras.layers.common import stateless
+from jkeras.layers.common import real, stateless
 from jkeras.layers.spatial import in_format, is_channels_first, per_axis
 
 
@@ -18,7 +18,7 @@ def _adaptive(rank: int, output_size: Any, data_format: Any, largest: bool) -> D
     wanted = per_axis("output_size", output_size, rank)
 
     def pool(x: Any) -> Any:  # one axis after the other: a window is a box, whose mean is the mean of its rows' means
-        x = x if largest or is_float(x) else x.astype(jnp.float32)
+        x = x if largest else real(x)
         for axis, count in enumerate(wanted, 1):
             x = _pooled(x, axis, count, largest)
         return x

@@ -22,6 +22,11 @@ _ARGUMENTS = ("query_mask", "value_mask", "key_mask", "attention_mask", "return_
 _OF_PRODUCTS = tuple(f"{part}_{what}" for part in ("kernel", "bias") for what in ("initializer", "regularizer", "constraint"))
 
 
+def not_later(t: Any, s: Any) -> Any:
+    """Return which of s steps each of t steps may see when later ones are hidden: ``(1, T, S)``."""
+    return (jnp.arange(s)[None] <= jnp.arange(t)[:, None])[None]
+
+
 @dataclasses.dataclass(frozen=True)
 class Attending:
     """What goes on between the products.
@@ -52,7 +57,7 @@ class Attending:
             return jax.nn.dot_product_attention(q, k, v, mask=mask, scale=scale, is_causal=causal), None
         scores = jnp.einsum("bthd,bshd->bhts", q * scale, k)
         if causal:
-            seen = (jnp.arange(k.shape[1])[None] <= jnp.arange(q.shape[1])[:, None])[None, None]  # (1, 1, T, S)
+            seen = not_later(q.shape[1], k.shape[1])[None]  # (1, 1, T, S)
             mask = seen if mask is None else mask & seen
         if mask is not None:
             scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jkeras.core import Context, Definition, Masked, layer, weight
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shapes_of
+from jkeras.layers.attending import not_later
 from jkeras.layers.common import choice, drop, fraction, seeded
 
 
@@ -29,7 +30,7 @@ def _attention(
         scores = score(params, query, key)  # (batch, T, S)
         seen = None if masks[1] is None else masks[1][:, None]  # (batch, 1, S)
         if ctx.arguments.get("use_causal_mask"):
-            earlier = (jnp.arange(scores.shape[2])[None] <= jnp.arange(scores.shape[1])[:, None])[None]
+            earlier = not_later(*scores.shape[1:])
             seen = earlier if seen is None else seen & earlier
         if seen is not None:
             scores = jnp.where(seen, scores, scores - (65504.0 if scores.dtype == jnp.float16 else 1e9))

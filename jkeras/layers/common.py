@@ -11,22 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from jkeras import activations, regularizers
-from jkeras.core.arguments import whole_number
 from jkeras.core.context import Context
 from jkeras.core.definition import ApplyFn, Definition, InitFn
 from jkeras.core.errors import ShapeError
 from jkeras.core.masks import join, unmask
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.shapes import PENALTY, is_float, shape_of
-
-
-def one(name: str, value: Any) -> int:
-    """Return an argument that may be written ``3`` or ``(3,)`` as a positive int."""
-    if isinstance(value, (tuple, list)):
-        if len(value) != 1:
-            raise ValueError(f"{name} must be an integer or a tuple of one, but got {value!r}.")
-        value = value[0]
-    return whole_number(name, value)
 
 
 def fraction(name: str, value: Any) -> float:
@@ -56,9 +46,19 @@ def no_weights(key: jax.Array, x: Any) -> tuple[dict, dict]:
     return {}, {}
 
 
+def real(x: Any) -> Any:
+    """Return an input of whole numbers as float32, and any other as it is."""
+    return x if is_float(x) else x.astype(jnp.float32)
+
+
+def unit(x: Any, axes: Any, least: float) -> Any:
+    """Divide by the length along some axes, or by ``least`` where that is more: zeros stay zeros, their gradient finite."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(x), axes, keepdims=True), least**2))
+
+
 def drop(x: Any, rate: float, key: jax.Array, shape: Any = None) -> Any:
     """Set a fraction ``rate`` of the entries to 0 and divide the others by ``1 - rate``."""
-    x = x if is_float(x) else x.astype(jnp.float32)
+    x = real(x)
     if rate >= 1:
         return jnp.zeros_like(x)
     keep = jax.random.bernoulli(key, 1 - rate, x.shape if shape is None else shape)

@@ -19,7 +19,7 @@ from jkeras.layers.common import fraction, penalised
 from jkeras.layers.convolution import convolve, steps
 from jkeras.layers.recurrence import kept, lstm, with_bias
 from jkeras.layers.rnn import Options, Shape, over_time
-from jkeras.layers.spatial import is_channels_first, last, need_length, need_space, padding_of, per_axis
+from jkeras.layers.spatial import covered_by, is_channels_first, last, need_length, need_space, padding_of, per_axis
 
 _OPTIONS = ("return_sequences", "return_state", "go_backwards", "stateful")
 
@@ -100,7 +100,7 @@ def _conv_lstm(
     formula = lstm(activations.get(activation), activations.get(recurrent_activation))
     bias = Forgetful(bias_initializer) if unit_forget_bias else bias_initializer
     cell = _ConvLSTMCell(rank, filters, size, first, bias_initializer=bias, **others, name="conv_lstm_cell")
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, size, strict=True))
+    covered = covered_by(size, dilation)
 
     def shapes(x: Any) -> Any:
         if x.ndim != rank + 3:
@@ -110,7 +110,7 @@ def _conv_lstm(
         step = jax.ShapeDtypeStruct((x.shape[0], *x.shape[2:]), jnp.float32)
         need_space(step, rank, first)
         if pads == "VALID":
-            need_length(step, rank, first, reach)
+            need_length(step, rank, first, covered)
         kernel = jax.ShapeDtypeStruct((*size, step.shape[1 if first else -1], filters), jnp.float32)
         space = jax.eval_shape(lambda x, k: convolve(last(x, first), k, stride, pads, dilation), step, kernel).shape[1:-1]
         state = (filters, *space) if first else (*space, filters)

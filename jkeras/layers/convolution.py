@@ -11,17 +11,21 @@ from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.layers.common import activated, penalised
-from jkeras.layers.spatial import back, is_channels_first, last, need_length, need_space, padding_of, per_axis
+from jkeras.layers.spatial import back, covered_by, is_channels_first, last, need_length, need_space, padding_of, per_axis
 
 
 def convolve(x: Any, kernel: Any, stride: Any, pads: Any, dilation: Any, groups: int = 1) -> Any:
     """Convolve ``(batch, *space, channels)`` with ``(*size, channels / groups, filters)``."""
-    space = "HWD"[: x.ndim - 2]
-    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
     x = x.astype(jnp.promote_types(x.dtype, kernel.dtype))
     return lax.conv_general_dilated(
-        x, kernel, stride, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups
+        x, kernel, stride, pads, rhs_dilation=dilation, dimension_numbers=numbers(x.ndim), feature_group_count=groups
     )
+
+
+def numbers(ndim: int) -> tuple[str, str, str]:
+    """Return JAX's words for inputs and outputs with channels last, and for kernels with outputs last."""
+    space = "HWD"[: ndim - 2]
+    return f"N{space}C", f"{space}IO", f"N{space}C"
 
 
 def steps(rank: int, strides: Any, dilation_rate: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -54,8 +58,8 @@ def _convolution(
     first = is_channels_first(data_format)
     if filters % groups:
         raise ValueError(f"filters must be divisible by groups, but got {filters} and {groups}.")
-    reach = tuple(d * (k - 1) for d, k in zip(dilation, size, strict=True))  # how many further inputs a window takes
-    pads: Any = {"valid": "VALID", "same": "SAME", "causal": [(reach[0], 0)]}[padding]
+    covered = covered_by(size, dilation)
+    pads: Any = {"valid": "VALID", "same": "SAME", "causal": [(covered[0] - 1, 0)]}[padding]
 
     def init(key: Any, x: Any) -> Any:
         need_space(x, rank, first)
@@ -69,7 +73,7 @@ def _convolution(
 
     def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         if padding == "valid":
-            need_length(x, rank, first, tuple(r + 1 for r in reach))
+            need_length(x, rank, first, covered)
         y = convolve(last(x, first), params["kernel"], stride, pads, dilation, groups)  # (batch, *space', filters)
         return back(y + params["bias"] if use_bias else y, first), state
 

@@ -8,7 +8,7 @@ from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.layers.common import activated, penalised
 from jkeras.layers.convolution import convolve
-from jkeras.layers.spatial import back, is_channels_first, last, need_length, need_space, padding_of, per_axis
+from jkeras.layers.spatial import back, covered_by, is_channels_first, last, need_length, need_space, padding_of, per_axis
 
 
 def _depthwise(
@@ -34,8 +34,7 @@ def _depthwise(
     padding = padding_of(padding)
     first, separable = is_channels_first(data_format), filters is not None
     wanted = whole_number("filters", filters) if separable else 0
-    reach = tuple(d * (k - 1) for d, k in zip(dilation, size, strict=True))
-    pads = padding.upper()
+    covered, pads = covered_by(size, dilation), padding.upper()
     own = "depthwise_kernel" if separable else "kernel"
 
     def init(key: Any, x: Any) -> Any:
@@ -51,7 +50,7 @@ def _depthwise(
 
     def linear(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         if padding == "valid":
-            need_length(x, rank, first, tuple(r + 1 for r in reach))
+            need_length(x, rank, first, covered)
         kernel, x = params[own], last(x, first)
         flat = kernel.reshape(*size, 1, -1)  # (*size, 1, channels * many): one group per channel
         y = convolve(x, flat, stride, pads, dilation, x.shape[-1])  # (batch, *space', channels * many)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.errors import ShapeError
-from jkeras.core.shapes import is_float, shape_of
-from jkeras.layers.common import no_weights, stateless
+from jkeras.core.shapes import shape_of
+from jkeras.layers.common import no_weights, real, stateless
 from jkeras.layers.spatial import SPACE, is_channels_first, need_space, space_of
 
 
@@ -24,7 +24,7 @@ def _whole(rank: int, data_format: Any, keepdims: bool, largest: bool) -> Any:
             raise ShapeError(f"there is no {what} left to pool in an input {shape_of(x)}; the input is too short.")
         if largest:
             return Masked(x.max(axes, keepdims=keepdims), None)
-        x = x if is_float(x) else x.astype(jnp.float32)
+        x = real(x)
         if mask is None:
             return Masked(x.mean(axes, keepdims=keepdims), None)
         valid = mask[:, None] if first else mask[..., None]  # (batch, time, 1)

@@ -11,13 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Context, Definition, Masked, layer
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import choice, no_weights, seeded, stateless
+from jkeras.layers.common import choice, no_weights, real, seeded, stateless
 from jkeras.layers.spatial import is_channels_first, need_space
-
-
-def _numbers(x: Any) -> Any:
-    return x if is_float(x) else x.astype(jnp.float32)
 
 
 @layer
@@ -47,7 +42,7 @@ def Rescaling(scale: Any, offset: Any = 0.0) -> Definition:
         raise ValueError(f"scale and offset must be numbers, but got {scale!r} and {offset!r}.") from None
 
     def rescale(x: Any) -> Any:
-        x = _numbers(x)
+        x = real(x)
         return x * s.astype(x.dtype) + o.astype(x.dtype)
 
     return stateless(rescale)
@@ -58,7 +53,7 @@ def _in_training(change: Callable[[Any, jax.Array], Any], seed: int | None, firs
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         need_space(x, 2, first)
-        x = ctx.cast(_numbers(x))
+        x = ctx.cast(real(x))
         return Masked(change(x, seeded(ctx, seed)) if ctx.training else x, None), state
 
     return Definition(no_weights, apply, mixes_examples="never")

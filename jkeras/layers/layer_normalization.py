@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
-from jkeras.core.shapes import is_float, shape_of
-from jkeras.layers.common import stateless
+from jkeras.core.shapes import shape_of
+from jkeras.layers.common import real, stateless, unit
+from jkeras.layers.normalization import along, narrowed, widened
 
 
 def _axes(axis: Any, x: Any) -> tuple[int, ...]:
@@ -21,19 +22,6 @@ def _axes(axis: Any, x: Any) -> tuple[int, ...]:
     if not where or not all(0 < a < x.ndim for a in where):
         raise ShapeError(f"axis {axis!r} names the batch axis or none of an input {shape_of(x)}.")
     return tuple(where)
-
-
-def _along(v: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """Give a weight of the sizes on some axes the shape that broadcasts against an input."""
-    return v.reshape(tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim)))
-
-
-def _wide(x: Any) -> Any:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def _narrow(y: Any, x: Any) -> Any:
-    return y.astype(x.dtype if is_float(x) else jnp.float32)
 
 
 @layer
@@ -81,11 +69,11 @@ def LayerNormalization(
         return params, {}
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        axes, wide = _axes(axis, x), _wide(x)
+        axes, wide = _axes(axis, x), widened(x)
         y = (wide - wide.mean(axes, keepdims=True)) * jax.lax.rsqrt(wide.var(axes, keepdims=True) + epsilon)
-        y = y * _along(params["gamma"], x, axes) if scale else y
-        y = y + _along(params["beta"], x, axes) if center else y
-        return _narrow(y, x), state
+        y = y * along(params["gamma"], x, axes) if scale else y
+        y = y + along(params["beta"], x, axes) if center else y
+        return narrowed(y, x), state
 
     return Definition(init, apply, mixes_examples="never")
 
@@ -142,15 +130,15 @@ def GroupNormalization(
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         (where,) = _axes(axis, x)
-        channels, wide = x.shape[where], _wide(x)
+        channels, wide = x.shape[where], widened(x)
         many = channels if count == -1 else count
         grouped = wide.reshape(*x.shape[:where], many, channels // many, *x.shape[where + 1 :])
         inside = tuple(a for a in range(1, grouped.ndim) if a != where)
         mean, variance = grouped.mean(inside, keepdims=True), grouped.var(inside, keepdims=True)
         y = ((grouped - mean) * jax.lax.rsqrt(variance + epsilon)).reshape(x.shape)
-        y = y * _along(params["gamma"], x, (where,)) if scale else y
-        y = y + _along(params["beta"], x, (where,)) if center else y
-        return _narrow(y, x), state
+        y = y * along(params["gamma"], x, (where,)) if scale else y
+        y = y + along(params["beta"], x, (where,)) if center else y
+        return narrowed(y, x), state
 
     return Definition(init, apply, mixes_examples="never")
 
@@ -182,9 +170,9 @@ def RMSNormalization(axis: Any = -1, epsilon: float = 1e-6) -> Definition:
         return {"scale": weight(key, "scale", "ones", tuple(x.shape[a] for a in _axes(axis, x)))}, {}
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
-        axes, wide = _axes(axis, x), _wide(x)
+        axes, wide = _axes(axis, x), widened(x)
         y = wide * jax.lax.rsqrt(jnp.square(wide).mean(axes, keepdims=True) + epsilon)
-        return _narrow(y * _along(params["scale"], x, axes), x), state
+        return narrowed(y * along(params["scale"], x, axes), x), state
 
     return Definition(init, apply, mixes_examples="never")
 
@@ -209,9 +197,4 @@ def UnitNormalization(axis: Any = -1) -> Definition:
 
     Reference: ``keras.layers.UnitNormalization``.
     """
-
-    def unit(x: Any) -> Any:
-        x = x if is_float(x) else x.astype(jnp.float32)
-        return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(_axes(axis, x), keepdims=True), 1e-24))
-
-    return stateless(unit)
+    return stateless(lambda x: unit(real(x), _axes(axis, x), 1e-12))

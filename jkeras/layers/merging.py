@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jkeras.core import Context, Definition, Masked, layer
 from jkeras.core.errors import ShapeError
 from jkeras.core.masks import any_of, concatenated, lengthened
-from jkeras.core.shapes import is_float, shape_of, shapes_of
-from jkeras.layers.common import no_weights
+from jkeras.core.shapes import shape_of, shapes_of
+from jkeras.layers.common import no_weights, real, unit
 
 
 def _several(xs: Any, what: str, least: int, most: int | None = None) -> list[Any]:
@@ -249,17 +249,12 @@ def Dot(axes: Any, normalize: bool = False) -> Definition:
         if parts[0].shape[where[0]] != parts[1].shape[where[1]]:
             raise ShapeError(f"the shapes {shapes_of(parts)} must be equal on the axes {axes}.")
         if normalize:
-            parts = [_of_length_1(part, axis) for axis, part in zip(where, parts, strict=True)]
+            parts = [unit(real(part), axis, 1e-6) for axis, part in zip(where, parts, strict=True)]
         product = lambda a, b: jnp.tensordot(a, b, ([where[0] - 1], [where[1] - 1]))  # noqa: E731, one example of each
         y = jax.vmap(product)(*parts)
         return Masked(y[:, None] if y.ndim == 1 else y, None), state
 
     return Definition(no_weights, apply, mixes_examples="never")
-
-
-def _of_length_1(x: Any, axis: int) -> Any:
-    x = x if is_float(x) else x.astype(jnp.float32)
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(x), axis, keepdims=True), 1e-12))
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

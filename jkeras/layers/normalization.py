@@ -11,7 +11,23 @@ import jax.numpy as jnp
 
 from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.errors import ShapeError
+from jkeras.core.masks import lengthened
 from jkeras.core.shapes import is_float
+
+
+def along(v: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """Give a weight of the sizes on some axes of an input the shape that broadcasts against it."""
+    return v.reshape(tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim)))
+
+
+def widened(x: Any) -> Any:
+    """Return an input in float32 at least, in which statistics are computed."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def narrowed(y: Any, x: Any) -> Any:
+    """Return a result in the precision of the input; float32 for one of whole numbers."""
+    return y.astype(x.dtype if is_float(x) else jnp.float32)
 
 
 @layer
@@ -97,7 +113,7 @@ def BatchNormalization(
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
         where = channel_axis(x)
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = widened(x)
         mean, variance, r, d = state["moving_mean"], state["moving_variance"], None, None
         if ctx.training and not ctx.is_frozen:
             mean, variance = _moments(wide, where, ctx.mask)
@@ -110,15 +126,12 @@ def BatchNormalization(
                     "moving_variance": momentum * state["moving_variance"] + (1 - momentum) * variance,
                 }
 
-        def along(v: Any) -> Any:  # (channels,) to a shape that broadcasts against x
-            return v.reshape(tuple(x.shape[where] if i == where else 1 for i in range(x.ndim)))
-
         gamma = params["gamma"] if scale else 1
         factor = jax.lax.rsqrt(variance + epsilon) * (gamma if r is None else r * gamma)
         offset = (params["beta"] if center else 0) + (0 if d is None else d * gamma)
-        y = (wide - along(mean)) * along(factor)
-        y = y + along(offset) if center or d is not None else y
-        return y.astype(x.dtype if is_float(x) else jnp.float32), state
+        y = (wide - along(mean, x, (where,))) * along(factor, x, (where,))
+        y = y + along(offset, x, (where,)) if center or d is not None else y
+        return narrowed(y, x), state
 
     return Definition(init, apply, mixes_examples="training")
 
@@ -166,9 +179,8 @@ def _moments(x: Any, axis: int, mask: Any) -> tuple[Any, Any]:
     axes = tuple(i for i in range(x.ndim) if i != axis)
     if mask is None:
         return x.mean(axes), x.var(axes)
-    w = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim)).astype(x.dtype)  # (batch, time, 1)
+    w = lengthened(mask, x.ndim).astype(x.dtype)  # (batch, time, 1)
     w = jnp.broadcast_to(w, x.shape)
     total = w.sum(axes) + 1e-7  # as in Keras: a batch without any valid entry gives 0, not NaN
     mean = (w * x).sum(axes) / total
-    shape = tuple(x.shape[axis] if i == axis else 1 for i in range(x.ndim))
-    return mean, (w * jnp.square(x - mean.reshape(shape))).sum(axes) / total
+    return mean, (w * jnp.square(x - along(mean, x, (axis,)))).sum(axes) / total

@@ -10,8 +10,8 @@ from jax import lax
 
 from jkeras.core import Definition, layer
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import stateless
-from jkeras.layers.spatial import in_format, is_channels_first, need_length, need_space, padding_of, per_axis
+from jkeras.layers.common import real, stateless
+from jkeras.layers.spatial import in_format, is_channels_first, padding_of, per_axis
 
 
 def _pooling(rank: int, largest: bool, pool_size: Any, strides: Any, padding: str, data_format: Any) -> Definition:
@@ -25,13 +25,7 @@ def _pooling(rank: int, largest: bool, pool_size: Any, strides: Any, padding: st
             return _tiles(x, size, largest)
         return _greatest(x, size, stride, padding) if largest else _mean(x, size, stride, padding)
 
-    def pool(x: Any) -> Any:
-        need_space(x, rank, first)
-        if padding == "valid":
-            need_length(x, rank, first, size)
-        return in_format(windows, rank, first)(x)
-
-    return stateless(pool)
+    return stateless(in_format(windows, rank, first, size if padding == "valid" else None))
 
 
 def _tiles(x: Any, size: tuple[int, ...], largest: bool) -> Any:
@@ -56,7 +50,7 @@ def _greatest(x: Any, size: tuple[int, ...], stride: tuple[int, ...], padding: s
 
 
 def _mean(x: Any, size: tuple[int, ...], stride: tuple[int, ...], padding: str) -> Any:
-    x = x if is_float(x) else x.astype(jnp.float32)
+    x = real(x)
     total = _window(x, 0, lax.add, size, stride, padding)
     if padding == "valid":
         return total / np.prod(size)

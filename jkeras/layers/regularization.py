@@ -14,8 +14,7 @@ from jkeras import regularizers
 from jkeras.core import Context, Definition, layer
 from jkeras.core.arguments import checked_shape
 from jkeras.core.errors import ShapeError
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import drop, fraction, no_weights, penalised, seeded, stateless
+from jkeras.layers.common import drop, fraction, no_weights, penalised, real, seeded, stateless
 from jkeras.layers.spatial import is_channels_first, need_space
 
 
@@ -167,11 +166,7 @@ def GaussianNoise(stddev: float, seed: int | None = None) -> Definition:
     """
     if isinstance(stddev, bool) or not isinstance(stddev, numbers.Real) or not 0 <= float(stddev) <= 1:
         raise ValueError(f"stddev must be a number between 0 and 1, but got {stddev!r}.")
-    return _in_training(lambda x, key: (x := _real(x)) + stddev * _normal(key, x), seed, stddev > 0)
-
-
-def _real(x: Any) -> Any:
-    return x if is_float(x) else x.astype(jnp.float32)
+    return _in_training(lambda x, key: (x := real(x)) + stddev * _normal(key, x), seed, stddev > 0)
 
 
 def _normal(key: jax.Array, x: Any) -> Any:
@@ -204,7 +199,7 @@ def GaussianDropout(rate: float, seed: int | None = None) -> Definition:
     if p == 1:
         raise ValueError("rate must be less than 1: the noise would have no finite variance.")
     spread = math.sqrt(p / (1 - p))
-    return _in_training(lambda x, key: (x := _real(x)) * (1 + spread * _normal(key, x)), seed, p > 0)
+    return _in_training(lambda x, key: (x := real(x)) * (1 + spread * _normal(key, x)), seed, p > 0)
 
 
 _SELU = -1.0507009873554805 * 1.6732632423543772  # what selu saturates at on the negative side
@@ -240,7 +235,7 @@ def AlphaDropout(rate: float, noise_shape: Any = None, seed: int | None = None) 
     a = ((1 - p) * (1 + p * _SELU**2)) ** -0.5
 
     def disturb(x: Any, key: jax.Array) -> Any:
-        x = _real(x)
+        x = real(x)
         kept = jax.random.bernoulli(key, 1 - p, _sizes(x, noise_shape) or x.shape)
         return a * (jnp.where(kept, x, _SELU) - _SELU * p)
 

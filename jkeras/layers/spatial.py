@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
-from jkeras.core.masks import Masked, unmask
+from jkeras.core.masks import Masked
 from jkeras.core.shapes import shape_of
 from jkeras.layers.common import choice, need_ndim
 
@@ -23,6 +23,11 @@ def per_axis(name: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...
     if len(values) != rank:
         raise ValueError(f"{name} must be an integer or a tuple of {_WORDS[rank]}, but got {value!r}.")
     return tuple(whole_number(name, size, least) for size in values)
+
+
+def covered_by(size: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how many entries a window covers along each axis, from its first to its last."""
+    return tuple(d * (k - 1) + 1 for d, k in zip(dilation, size, strict=True))
 
 
 def padding_of(padding: Any, causal: bool = False) -> str:
@@ -56,20 +61,24 @@ def back(y: Any, first: bool) -> Masked:
     return Masked(jnp.moveaxis(y, -1, 1) if first else y, None)
 
 
-def in_format(function: Callable[[Any], Any], rank: int, first: bool) -> Callable[[Any], Masked]:
-    """Let a function of ``(batch, *space, channels)`` take either format."""
-
-    def either(x: Any) -> Masked:
-        need_space(x, rank, first)
-        return back(unmask(function(last(x, first))), first)
-
-    return either
-
-
-def need_length(x: Any, rank: int, first: bool, reach: tuple[int, ...]) -> None:
-    """Refuse an input that is shorter along an axis of space than the ``reach`` of one window there."""
-    for name, size, least in zip(SPACE[rank], space_of(x, first), reach, strict=True):
+def need_length(x: Any, rank: int, first: bool, covered: tuple[int, ...]) -> None:
+    """Refuse an input that is shorter along an axis of space than what one window has ``covered`` there."""
+    for name, size, least in zip(SPACE[rank], space_of(x, first), covered, strict=True):
         if isinstance(size, int) and size < least:
             what = f"{size} time steps are" if name == "time" else f"a {name} of {size} is"
             less = "fewer" if name == "time" else "less"
             raise ShapeError(f"{what} {less} than the {least} that one window covers, in an input {shape_of(x)}.")
+
+
+def in_format(
+    function: Callable[[Any], Any], rank: int, first: bool, covered: tuple[int, ...] | None = None
+) -> Callable[[Any], Masked]:
+    """Let a function of ``(batch, *space, channels)`` take either format, of inputs no shorter than a window ``covered``."""
+
+    def either(x: Any) -> Masked:
+        need_space(x, rank, first)
+        if covered is not None:
+            need_length(x, rank, first, covered)
+        return back(function(last(x, first)), first)
+
+    return either

@@ -12,6 +12,7 @@ from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.nest import map_nest
 from jkeras.initializers import TruncatedNormal
+from jkeras.layers.common import unit
 
 _NAMES = ("kernel", "embeddings")
 
@@ -77,11 +78,7 @@ def _kernel_of(params: Any) -> str:
 def _largest(matrix: Any, u: Any, times: int) -> tuple[Any, Any]:
     """Return the next u and the estimate of the largest singular value."""
     for _ in range(times):
-        v = _unit(u @ matrix.T)
-        u = _unit(v @ matrix)
+        v = unit(u @ matrix.T, None, 1e-6)
+        u = unit(v @ matrix, None, 1e-6)
     u, v = jax.lax.stop_gradient((u, v))
     return u, (v @ matrix @ u.T)[0, 0]
-
-
-def _unit(x: Any) -> Any:
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(), 1e-12))

@@ -10,7 +10,7 @@ from jax import lax
 from jkeras.core import Context, Definition, layer, weight
 from jkeras.core.arguments import whole_number
 from jkeras.layers.common import activated, penalised
-from jkeras.layers.convolution import steps
+from jkeras.layers.convolution import numbers, steps
 from jkeras.layers.spatial import back, is_channels_first, last, need_space, padding_of, per_axis
 
 
@@ -52,7 +52,6 @@ def _transposed(
         raise ValueError(f"output_padding must be less than strides, but got {output_padding} and {strides}.")
     first = is_channels_first(data_format)
     pads = [_pads(padding, *along) for along in zip(size, stride, dilation, extra, strict=True)]
-    space = "HWD"[:rank]
 
     def init(key: Any, x: Any) -> Any:
         need_space(x, rank, first)
@@ -65,8 +64,7 @@ def _transposed(
         kernel = params["kernel"]
         x = last(x, first).astype(jnp.promote_types(x.dtype, kernel.dtype))
         y = lax.conv_transpose(
-            x, kernel, stride, pads, rhs_dilation=dilation,
-            dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"), transpose_kernel=True,
+            x, kernel, stride, pads, rhs_dilation=dilation, dimension_numbers=numbers(x.ndim), transpose_kernel=True
         )  # (batch, *space', filters)  # fmt: skip
         return back(y + params["bias"] if use_bias else y, first), state
 

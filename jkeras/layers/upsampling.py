@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import Definition, layer
-from jkeras.core.shapes import is_float
-from jkeras.layers.common import choice, stateless
+from jkeras.layers.common import choice, real, stateless
 from jkeras.layers.spatial import in_format, is_channels_first, per_axis
 
 _METHODS = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "lanczos3": "lanczos3", "lanczos5": "lanczos5"}
@@ -77,7 +76,7 @@ def UpSampling2D(size: Any = (2, 2), data_format: str | None = None, interpolati
     high, wide = per_axis("size", size, 2)
 
     def resize(x: Any) -> Any:  # (batch, height, width, channels)
-        x = x if is_float(x) else x.astype(jnp.float32)
+        x = real(x)
         return jax.image.resize(x, (x.shape[0], x.shape[1] * high, x.shape[2] * wide, x.shape[3]), method)
 
     return stateless(in_format(resize, 2, is_channels_first(data_format)))
