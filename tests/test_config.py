@@ -110,7 +110,11 @@ def test_each_layer_is_called_as_often_as_in_keras_and_the_layers_stand_in_its_o
 
 
 def test_functions_are_written_by_the_names_that_tables_have_for_them():
-    for function, written in ((jkeras.activations.relu, "relu"), (jax.nn.relu, {"function": "relu"})):
+    for function, written in (
+        (jkeras.activations.relu, "relu"),
+        (jax.nn.relu, {"function": "jax.nn.relu"}),
+        (jkeras.ops.relu, {"function": "relu"}),
+    ):
         model = Sequential([Input((4,)), Dense(3, activation=function), Dense(2, activation=jkeras.activations.softmax)])
         assert [entry["config"]["activation"] for entry in model.get_config()["layers"][1:]] == [written, "softmax"]
         assert_same(twin(model).predict(FLAT, verbose=0), model.predict(FLAT, verbose=0))

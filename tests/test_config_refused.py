@@ -13,7 +13,7 @@ from wirings import FLAT, around, operators, shared, twin, with_arguments, with_
 import jkeras
 from jkeras import Input, Model, Sequential
 from jkeras.core.errors import UnknownNameError
-from jkeras.core.operation import find, names
+from jkeras.core.functions import find, names
 from jkeras.layers import Dense
 
 

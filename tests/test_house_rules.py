@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "metrics": {"core", "losses"},
     "layers": {"core", "activations", "initializers", "regularizers", "constraints"},
     "callbacks": {"core"},
-    "ops": {"core"},
+    "ops": {"core", "activations", "config", "layers", "losses", "random"},
     "config": {"core"},
     "backend": {"core", "config"},
     "random": {"core"},

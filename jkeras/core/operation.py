@@ -1,97 +1,45 @@
-"""Operators, indexing and ``jkeras.ops`` on symbolic tensors and masked values: one layer over a closed table of functions."""
+"""Operators, indexing and ``jkeras.ops`` on symbolic tensors and masked values: one layer over the table of functions."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core.constructors import layer
 from jkeras.core.context import is_traced
 from jkeras.core.definition import Definition
-from jkeras.core.errors import UnknownNameError, nearest
+from jkeras.core.functions import find, offer
 from jkeras.core.masks import Masked, any_of, indexed, is_masked, leading_slices, strongest
 from jkeras.core.nest import flatten, map_nest
 from jkeras.core.symbolic import SymbolicTensor, has_symbolic, is_symbolic
 
-_NAMESPACES = (jnp, jax.nn, jax.lax)
-SPACES = ("linalg", "fft")  # sub-modules of jax.numpy
-
-
-def get_item(x: Any, index: Any) -> Any:
-    """Index an array as ``x[index]``."""
-    return x[index]
-
-
-def cast(x: Any, dtype: Any) -> Any:
-    """Convert an array to another dtype."""
-    return jnp.asarray(x).astype(dtype)
-
-
-def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
-    """Take ``shape`` entries along each axis from ``start_indices`` on; the sizes come third, as in Keras, not the ends."""
-    return jax.lax.dynamic_slice(jnp.asarray(inputs), start_indices, shape)
-
-
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    """Return x where it is positive and ``negative_slope * x`` elsewhere; the slope is Keras's, 0.2, not JAX's."""
-    return jax.nn.leaky_relu(x, negative_slope)
-
-
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, **more: Any) -> Any:
-    """Return the logarithm of a sum of exponentials; ``keepdims`` comes third, as in Keras, where JAX has factors."""
-    return jax.nn.logsumexp(x, axis, keepdims=keepdims, **more)
-
-
-def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """Put numbers in the place of NaN and infinities; ``nan`` comes second, as in Keras, where JAX has ``copy``."""
-    return jnp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
-
-
-def take_along_axis(x: Any, indices: Any, axis: int | None = None, **more: Any) -> Any:
-    """Take entries by their indices along an axis; without one, of all entries in one row, as in Keras, not along the last."""
-    return jnp.take_along_axis(x, indices, axis, **more)
-
-
-def unique(x: Any, sorted: bool = True, return_index: bool = False, return_inverse: bool = False, *args: Any, **more: Any) -> Any:
-    """Return the different entries, in ascending order whatever ``sorted`` says, which comes second, as in Keras."""
-    return jnp.unique(x, return_index, return_inverse, *args, **more)
-
-
-_OWN: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (get_item, cast, slice, leaky_relu, logsumexp, nan_to_num, take_along_axis, unique)
-}
-
-# What Keras calls by a name of JAX's, but means otherwise; refused rather than done wrongly.
-_OTHERWISE = {"conv", "conv_transpose", "while_loop", "dot_product_attention", "linalg.lstsq"}
-
-# What is no function of tensors: it touches files, or how arrays are printed. Plain data may name an operation, so a name must
-# never do more than compute; ``load`` alone would run the code in a pickle.
-_BEYOND_TENSORS = frozenset({"fromfile", "get_printoptions", "load", "printoptions", "save", "savez", "set_printoptions"})
-
 # Functions that treat every element by itself; with the batch axis in front they cannot mix examples.
 _ELEMENTWISE = frozenset(
     """
-    abs absolute add arccos arcsin arctan arctanh cast cbrt ceil celu clip cos cosh divide elu equal exp exp2 expm1
-    floor floor_divide fmod gelu greater greater_equal hard_sigmoid hard_silu hard_swish hard_tanh isfinite isinf
-    isnan leaky_relu less less_equal log log10 log1p log2 log_sigmoid logaddexp logical_and logical_not logical_or
-    logical_xor maximum minimum mish mod multiply negative not_equal ones_like power reciprocal relu relu6 remainder
-    round rsqrt selu sigmoid sign silu sin sinh soft_sign softplus sqrt square squareplus subtract swish tan tanh
-    true_divide where zeros_like
-    """.split()  # noqa: SIM905, a list of sixty quoted names is harder to read
+    abs absolute add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_invert
+    bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor cast cbrt ceil celu clip conj conjugate
+    convert_to_tensor copy cos cosh deg2rad divide divide_no_nan elu empty_like equal erf erfc erfinv exp exp2 expm1
+    fabs floor floor_divide fmax fmin fmod full_like gelu greater greater_equal hard_shrink hard_sigmoid hard_silu
+    hard_swish hard_tanh hypot imag isfinite isinf isnan isneginf isposinf leaky_relu left_shift less less_equal log
+    log10 log1p log2 log_sigmoid logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum
+    mish mod multiply nan_to_num negative not_equal ones_like power rad2deg real reciprocal relu relu6 remainder
+    right_shift round rsqrt saturate_cast selu sigmoid sign signbit silu sin sinc sinh soft_shrink soft_sign softplus
+    softsign sparse_plus sparse_sigmoid sqrt square squareplus stop_gradient subtract swish tan tanh tanh_shrink
+    threshold true_divide trunc where zeros_like
+    """.split()  # noqa: SIM905, a list of so many quoted names is harder to read
 )
 
 # Functions that work along the axes named axis, and leave those before them as they are.
 _JOINING = frozenset({"concatenate", "stack"})
 _ALONG_AN_AXIS = _JOINING | frozenset(
     """
-    all any argmax argmin argsort average count_nonzero cumprod cumsum diff expand_dims flip linalg.norm log_softmax logsumexp max
-    mean median min nanmax nanmean nanmin nansum prod repeat roll softmax sort squeeze standardize std sum take var
+    all any argmax argmin argsort average count_nonzero cumprod cumsum diff expand_dims flip log_softmax logsumexp max
+    mean median min nanmax nanmean nanmin nansum norm prod repeat roll softmax sort squeeze standardize std sum take var
     """.split()  # noqa: SIM905
 )
 
@@ -114,44 +62,6 @@ class Hole(NamedTuple):
 
 def _is_hole(x: Any) -> bool:
     return isinstance(x, Hole)
-
-
-def find(name: str) -> Callable[..., Any]:
-    """Return the function called ``name``: of jkeras, ``jax.numpy``, ``jax.nn`` or ``jax.lax``, in that order.
-
-    The table is closed: sub-modules are those of ``SPACES``, and functions that do more than compute are not in it.
-
-    Raises:
-      UnknownNameError: when none of them has it, or when Keras means something else by the name.
-
-    Example:
-      >>> find("tanh")(0.0).item()
-      0.0
-    """
-    if name in _OWN:
-        return _OWN[name]
-    if name in _OTHERWISE:
-        raise UnknownNameError(f"jkeras.ops has no function {name!r} yet; JAX's function of that name means something else.")
-    within, _, last = name.rpartition(".")
-    if within in ("", *SPACES):  # no other dotted way: attributes of functions lead to everything that Python has loaded
-        for space in _NAMESPACES:
-            if _is_of_tensors(space := getattr(space, within, None) if within else space, last):
-                return getattr(space, last)
-    raise UnknownNameError(f"jkeras.ops has no function {name!r}.{nearest(name, names())}")
-
-
-def _is_of_tensors(space: Any, name: str) -> bool:
-    """Whether a module has a function of that name, JAX's own and one that does nothing but compute."""
-    function = getattr(space, name, None)
-    if name.startswith("_") or name in _BEYOND_TENSORS or not callable(function) or isinstance(function, type):
-        return False
-    return (getattr(function, "__module__", None) or "").split(".")[0] == "jax"
-
-
-def names() -> list[str]:
-    """List the functions that :func:`find` knows, those of sub-modules such as ``linalg.norm`` excepted."""
-    known = {n for space in _NAMESPACES for n in dir(space) if _is_of_tensors(space, n)}
-    return sorted((known | set(_OWN)) - _OTHERWISE)
 
 
 def kept_axes(function: str, args: Any, kwargs: Any, shapes: list[tuple]) -> int:
@@ -196,7 +106,7 @@ def Operation(function: str, args: Any = (), kwargs: Any = None) -> Definition:
     """Apply a named function to tensors; what ``x + y`` and ``jkeras.ops`` become.
 
     Args:
-      function: a name that :func:`find` knows.
+      function: a name that :func:`jkeras.core.functions.find` knows.
       args, kwargs: its arguments, with a :class:`Hole` for each tensor.
     """
     if not isinstance(function, str):
@@ -264,6 +174,31 @@ def operate(function: str, *args: Any, **kwargs: Any) -> Any:
     mixing = strongest("never" if kept else "always", *(t.mixes_examples for t in tensors))
     y = _compute(function, args, kwargs, values)
     return map_nest(lambda leaf: Masked(leaf, _mask(function, args, masks, values, leaf), mixes_examples=mixing), y)
+
+
+def lift(name: str) -> Callable[..., Any]:
+    """Return a function of the table for arrays, symbolic tensors and masked values alike.
+
+    Example:
+      >>> lift("tanh")(Input((3,))).shape
+      (None, 3)
+    """
+    return _lifted(name, find(name))
+
+
+def op(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """Offer a function of arrays under a name, its own unless another is given, and return it lifted."""
+    name = name or function.__name__
+    offer(name, function)
+    return _lifted(name, function)
+
+
+def _lifted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def lifted(*args: Any, **kwargs: Any) -> Any:
+        return operate(name, *args, **kwargs)
+
+    return lifted
 
 
 def _operator(function: str, swapped: bool) -> Callable[..., Any]:

@@ -20,10 +20,11 @@ from jkeras.core.arguments import bind, checked_dtype
 from jkeras.core.constructors import CONSTRUCTORS, CUSTOM, Input, InputLayer, common_of, made_again
 from jkeras.core.errors import UnknownNameError, kind_of, nearest, noted
 from jkeras.core.face import TABLES
+from jkeras.core.functions import find, name_of
 from jkeras.core.graph import Fixed, Program, Step
 from jkeras.core.layer import Layer
 from jkeras.core.named import Named, makers
-from jkeras.core.operation import Hole, find
+from jkeras.core.operation import Hole
 from jkeras.core.shell import layer_of
 
 MODELS: dict[str, Callable[[Reader, Any], Any]] = {}  # what makes a model of each kind from its config; models fill it in
@@ -106,8 +107,7 @@ class Writer:
         if isinstance(value, Named):
             config = {name: self.write(given, where) for name, given in value.config.items()}
             return {"module": "functions", "class_name": value.kind, "config": config}
-        name = getattr(value, "__name__", "")
-        if callable(value) and _is_found(find, name, getattr(value, "__wrapped__", value), value):  # jax.nn.relu, jkeras.ops.relu
+        if callable(value) and (name := name_of(value)):  # jax.nn.relu, jkeras.ops.relu
             return {"function": name}
         raise TypeError(f"{where} cannot be written as JSON: {value!r} is no number, string, layer or named function.")
 

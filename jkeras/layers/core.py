@@ -13,8 +13,8 @@ from jkeras import initializers
 from jkeras.core import Context, Definition, Masked, layer, weight
 from jkeras.core.arguments import checked_shape, whole_number
 from jkeras.core.errors import ShapeError
+from jkeras.core.functions import find
 from jkeras.core.nest import map_nest
-from jkeras.core.operation import find
 from jkeras.core.shapes import shape_of
 from jkeras.layers.common import activated, need_ndim, no_weights, penalised, stateless
 

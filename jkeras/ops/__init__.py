@@ -1,0 +1,34 @@
+"""Keras's functions for arrays and symbolic tensors alike, and every function of ``jax.numpy``, ``jax.nn`` and ``jax.lax``.
+
+``jkeras.ops.tanh(x)`` is ``jax.numpy.tanh(x)`` on an array, and a step of the model on a symbolic tensor. A name that Keras has
+means what it means there, with Keras's arguments; any other is looked up in ``jax.numpy``, then ``jax.nn``, then ``jax.lax``.
+
+Example:
+  >>> from jkeras import Input
+  >>> x = Input((4, 3))
+  >>> jkeras.ops.mean(jkeras.ops.square(x), axis=1).shape
+  (None, 3)
+"""
+
+import functools
+from typing import Any
+
+from jkeras.core.functions import names
+from jkeras.core.operation import lift
+from jkeras.ops import blocks, control, ctc, image, linalg, nn, numpy, signal, signatures, warping  # noqa: F401, they fill the table
+from jkeras.ops.control import convert_to_numpy, custom_gradient, dtype, is_tensor, jvp, shape
+
+
+@functools.cache
+def __getattr__(name: str) -> Any:
+    try:
+        return lift(name)
+    except ValueError as error:
+        raise AttributeError(str(error)) from None
+
+
+def __dir__() -> list[str]:
+    return [*(name for name in names() if "." not in name), "image", "linalg", "nn", "numpy"]
+
+
+__all__ = ["convert_to_numpy", "custom_gradient", "dtype", "image", "is_tensor", "jvp", "linalg", "nn", "numpy", "shape"]
