@@ -7,6 +7,7 @@ Usage::
 """
 
 import inspect
+import operator
 import os
 import sys
 import warnings
@@ -18,12 +19,23 @@ with warnings.catch_warnings():
 
 import jkeras
 
-MODULES = ("layers", "activations", "initializers", "regularizers", "constraints", "random", "ops")
+MODULES = (
+    "layers",
+    "activations",
+    "initializers",
+    "regularizers",
+    "constraints",
+    "random",
+    "ops",
+    "ops.image",
+    "ops.linalg",
+    "ops.nn",
+    "ops.numpy",
+)
 COMMON = {"name", "dtype", "trainable", "autocast", "activity_regularizer"}
 RARE = "a rarer augmentation of images or sound, which the catalogue leaves out"
 CLASSES = "a class of Keras's; layers are functions here"
 FOREIGN = "layers of other libraries come through jkeras.core's adapters, by names of their own"
-LATER = "to come"
 REASONS = {  # of names that jkeras leaves out
     "layers": {
         **dict.fromkeys(
@@ -38,15 +50,6 @@ REASONS = {  # of names that jkeras leaves out
         ),
         **dict.fromkeys(["InputSpec", "Wrapper"], CLASSES),
         **dict.fromkeys(["FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"], FOREIGN),
-        **dict.fromkeys(
-            """
-            CategoryEncoding CenterCrop Discretization HashedCrossing Hashing IntegerLookup
-            Normalization Pipeline RandomCrop
-            RandomRotation RandomTranslation RandomZoom Resizing StringLookup
-            TextVectorization deserialize serialize
-            """.split(),  # noqa: SIM905, a list of quoted names is harder to read
-            LATER,
-        ),
     },
 }
 LAST = {  # arguments of Keras's that nothing here reads, by name
@@ -58,6 +61,7 @@ LAST = {  # arguments of Keras's that nothing here reads, by name
     "ragged": "there are no ragged tensors",
     "tensor": "a symbolic tensor needs no other one",
     "optional": "every input is needed",
+    "input_tensor": "a symbolic tensor needs no other one",
 }
 
 
@@ -75,12 +79,16 @@ def same(a, b):
     return a is b or (not isinstance(a, type) and str(a).lower() == str(b).lower())
 
 
+def within(library, module):
+    return operator.attrgetter(module)(library)
+
+
 def judged(module, name):
     """Return a word, "yes", "differs" or "missing", and what there is to say."""
-    theirs = getattr(getattr(keras, module), name)
-    if not hasattr(getattr(jkeras, module), name):
+    theirs = getattr(within(keras, module), name)
+    if not hasattr(within(jkeras, module), name):
         return "missing", REASONS.get(module, {}).get(name, "NO REASON")
-    ours = getattr(getattr(jkeras, module), name)
+    ours = getattr(within(jkeras, module), name)
     wanted, got = parameters(theirs), parameters(ours)
     if not callable(theirs) or inspect.ismodule(theirs) or wanted is None or got is None:
         return "yes", ""
@@ -93,7 +101,7 @@ def judged(module, name):
 
 
 def names(module):
-    return [name for name in dir(getattr(keras, module)) if not name.startswith("_")]
+    return [name for name in dir(within(keras, module)) if not name.startswith("_")]
 
 
 def main():

@@ -110,6 +110,7 @@ class Case:
       read_mask: whether an LSTM follows in models, whose result depends on the mask that reaches it.
       params, state, random: whether the layer has parameters, has state, and draws random numbers in training.
       stopped: whether, by the layer's definition, its gradient leaves out what some of its numbers depend on.
+      whole: whether its outputs are whole numbers, which have no gradient and no precision.
       differs: whether it differs from Keras's on purpose, in what a test of its own compares.
     """
 
@@ -123,6 +124,7 @@ class Case:
     state: bool = False
     random: bool = False
     stopped: bool = False
+    whole: bool = False
     differs: bool = False
 
     def __str__(self) -> str:

@@ -382,3 +382,14 @@ def test_an_error_inside_a_layer_keeps_its_type_and_gains_the_place():
     with pytest.raises(ZeroDivisionError) as caught:
         Model(y, inner(y)).predict(np.ones((2, 3)))
     assert any("inner/breaks" in note and "(2, 3)" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"shape": (4,)}, {"batch_shape": (None, 4)}, {"input_shape": (4,)}, {"shape": (4,), "batch_size": 3, "dtype": "int32"}],
+)
+def test_a_sequential_model_may_start_with_an_input_layer(given):
+    model = jkeras.Sequential([jkeras.layers.InputLayer(**given, name="start"), jkeras.layers.Dense(2)])
+    assert model.inputs[0].shape == (given.get("batch_size"), 4)
+    assert jkeras.Sequential.from_config(model.get_config()).output_shape == model.output_shape
+    assert jkeras.Sequential([jkeras.layers.InputLayer((4,)), jkeras.layers.Dense(2)]).output_shape == (None, 2)

@@ -18,8 +18,8 @@ from jkeras.core.nest import flatten
 KEPT = {"RMSNormalization", "EinsumDense of steps", "EinsumDense with an ellipsis before", "EinsumDense into heads"}
 # Keras leaves a mask of words in sentences as it was; here a sentence is valid if any of its words is.
 NESTED = "TimeDistributed"
-# Keras cannot take a mask of time steps here: it fails on the shapes.
-REFUSED = {"Softmax"}
+# Keras cannot take a mask of time steps here, because it fails on the shapes, and cannot crop at random inside jit.
+REFUSED = {"Softmax", "RandomCrop"}
 
 
 def takes_masks(case):

@@ -120,12 +120,11 @@ def _checked_common(kind: str, common: dict[str, Any]) -> dict[str, Any]:
 
 
 @layer
-def InputLayer(batch_shape: Any, dtype: Any = "float32") -> Definition:
-    """Stand at the beginning of a model; :func:`Input` makes its tensor.
+def InputLayer(shape: Any = None, batch_size: int | None = None, dtype: Any = None, batch_shape: Any = None) -> Definition:
+    """Stand at the beginning of a model; :func:`Input` makes its tensor, and so does a Sequential model that it is added to.
 
     Args:
-      batch_shape: the shape of the data, batch axis included.
-      dtype: the dtype of the data.
+      shape, batch_size, dtype, batch_shape: as for :func:`Input`; ``input_shape`` stands for ``shape``.
 
     Example:
       >>> model = Model(x := Input((3,), name="x"), Dense(2)(x))
@@ -164,10 +163,20 @@ def Input(
     whole = (batch_size, *checked_shape("Input(shape=...)", shape)) if batch_shape is None else batch_shape
     whole = checked_shape("Input(batch_shape=...)", whole)
     described = spec(whole, checked_dtype("Input", dtype or "float32"))
-    source = InputLayer(whole, described.dtype.name, name=name)
+    source = InputLayer(batch_shape=whole, dtype=described.dtype.name, name=name)
     source.store.call, source.store.specs = Call(source, (), {}, described), ({}, {})
     source.store.params, source.store.state = {}, {}
     return source.store.call.tensors()
+
+
+def input_of(layer: Layer) -> SymbolicTensor:
+    """Return the tensor of an ``InputLayer``, made of its arguments where it has none yet."""
+    if layer.store.call is not None:
+        return layer.store.call.tensors()
+    given = {**layer.config}
+    if layer.input_shape_given is not None:
+        given["shape"] = layer.input_shape_given
+    return Input(**given, name=layer.given_name)
 
 
 def as_layer(candidate: Any, where: str) -> Layer:

@@ -57,6 +57,9 @@ class Definition:
       inputs: the names under which a call may also give its inputs; several are one nest, a tuple.
       state_size: for a cell, called on ``(x, states)`` and returning ``(y, states)``: the size of its state, or a list of sizes.
       recurrence: for a cell, how a whole sequence of its steps is run faster than one by one (``layers/recurrence.py``).
+      methods: what its layers can do besides being called, by name: functions of the layer and of what the user gives.
+      host: what a call computes from values that are not traced, NumPy's arrays or strings, instead of ``apply``.
+      training: whether a call on values is a training step where it does not say.
     """
 
     init: InitFn
@@ -72,6 +75,9 @@ class Definition:
     inputs: tuple[str, ...] = ("inputs",)
     state_size: Any = None
     recurrence: Any = None
+    methods: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+    host: Callable[[Any], Any] | None = None
+    training: bool = False
 
     def __post_init__(self) -> None:
         inside = {name: layer_of(child) for name, child in self.children.items()}

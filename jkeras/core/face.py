@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -151,19 +152,23 @@ class Face(Common):
                 return Variable(self, part, (name,), known[part][name])  # type: ignore[arg-type]
         if name in self.definition.children:
             return self.definition.children[name]
+        if name in self.definition.methods:
+            return functools.partial(self.definition.methods[name], self)
         if name in self.config:
             look_up = next((get for end, get in TABLES.items() if name == end or name.endswith(f"_{end}")), None)
             value = self.config[name]
             return value if look_up is None or (value is None and not name.endswith("activation")) else look_up(value)
         unbuilt = "" if self.store.specs else " It has no weights before it is called or built."
         raise AttributeError(
-            f"{self.label} has no attribute {name!r}."
-            f"{older(name, METHODS) or nearest(name, (*self.config, *known[0], *known[1], *self.definition.children))}{unbuilt}"
+            f"{self.label} has no attribute {name!r}.{older(name, METHODS) or nearest(name, self._names())}{unbuilt}"
         )
 
     def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._names()})
+
+    def _names(self) -> list[str]:
         known = self.store.specs or ({}, {})
-        return sorted({*super().__dir__(), *self.config, *known[0], *known[1], *self.definition.children})
+        return [*self.config, *known[0], *known[1], *self.definition.children, *self.definition.methods]
 
     @property
     def built(self) -> bool:

@@ -12,7 +12,7 @@ from jkeras.core.errors import UnknownNameError, nearest
 
 _SPACES = {space.__name__: space for space in (jnp, jax.nn, jax.lax, jnp.linalg, jnp.fft)}
 _SHORT = {"": [jnp, jax.nn, jax.lax], "linalg": [jnp.linalg], "fft": [jnp.fft]}  # what stands before a name for short
-_TABLE: dict[str, Callable[..., Any]] = {}  # what ``jkeras.ops`` offers, by Keras's names and with Keras's meaning
+OFFERED: dict[str, Callable[..., Any]] = {}  # what ``jkeras.ops`` offers, by Keras's names and with Keras's meaning
 
 # What is no function of tensors: it touches files, or how arrays are printed. Plain data may name an operation, so a name must
 # never do more than compute; ``load`` alone would run the code in a pickle.
@@ -21,9 +21,9 @@ _BEYOND_TENSORS = frozenset({"fromfile", "get_printoptions", "load", "printoptio
 
 def offer(name: str, function: Callable[..., Any]) -> None:
     """Put a function into the table; in place of JAX's of that name, where there is one."""
-    if name in _TABLE:
+    if name in OFFERED:
         raise ValueError(f"there are two functions called {name!r}.")
-    _TABLE[name] = function
+    OFFERED[name] = function
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -39,8 +39,8 @@ def find(name: str) -> Callable[..., Any]:
       >>> find("tanh")(0.0).item()
       0.0
     """
-    if name in _TABLE:
-        return _TABLE[name]
+    if name in OFFERED:
+        return OFFERED[name]
     within, _, last = name.rpartition(".")
     spaces = [_SPACES[within]] if within in _SPACES else _SHORT.get(within, [])
     for space in spaces:  # no other dotted way: attributes of functions lead to everything that Python has loaded
@@ -57,7 +57,7 @@ def name_of(function: Callable[..., Any]) -> str | None:
       'jax.numpy.tanh'
     """
     plain = getattr(function, "__wrapped__", function)  # jkeras.ops.tanh is the table's function, lifted
-    for name, known in _TABLE.items():
+    for name, known in OFFERED.items():
         if known is plain:
             return name
     last = getattr(function, "__name__", "")
@@ -77,4 +77,4 @@ def _is_of_tensors(space: Any, name: str) -> bool:
 
 def names() -> list[str]:
     """List the functions that :func:`find` knows, JAX's in sub-modules such as ``linalg`` excepted."""
-    return sorted({n for space in _SHORT[""] for n in dir(space) if _is_of_tensors(space, n)} | set(_TABLE))
+    return sorted({n for space in _SHORT[""] for n in dir(space) if _is_of_tensors(space, n)} | set(OFFERED))

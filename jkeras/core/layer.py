@@ -170,6 +170,11 @@ class Layer(Shell):
 
     # -- the record ---------------------------------------------------------------------------------------------------
 
+    def become(self, **changes: Any) -> None:
+        """Take other arguments, as if it had been made with them; for methods that find arguments in data, such as ``adapt``."""
+        other = type(self)(**{**self.config, **changes})
+        self.definition, self.config = other.definition, other.config
+
     @property
     def title(self) -> str:
         """How pure functions call it in messages: ``Dense 'head'``, or ``Dense`` where the user chose no name."""

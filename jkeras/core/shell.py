@@ -90,7 +90,10 @@ class Shell(Face):
             arguments["training"] = checked_bool(f"{self.label}: training", _plain(arguments["training"]))
         if is_traced(x) and any(is_masked(leaf) and leaf.mixes_examples != "always" for leaf in flatten(x)):
             raise TypeError(f"{self.label} was called inside the body of a composite: there it is written call(name, x).")
-        return self._trace(x, arguments) if has_symbolic((x, arguments)) else self._run_now(x, arguments)
+        if has_symbolic((x, arguments)):
+            return self._trace(x, arguments)
+        host = self.definition.host
+        return self._run_now(x, arguments) if host is None or is_traced(x) else host(x)
 
     def _trace(self, x: Any, arguments: Mapping[str, Any]) -> Any:
         for leaf in flatten(x):
@@ -124,7 +127,7 @@ class Shell(Face):
         store.record(layer, x_spec)
         store.fill(layer, seed, x_spec)
         arguments = dict(arguments)
-        training, mask = bool(arguments.pop("training", False)), arguments.pop("mask", None)
+        training, mask = bool(arguments.pop("training", self.definition.training)), arguments.pop("mask", None)
         if mask is not None:
             mask = map_nest(lambda m: m if m is None else jnp.asarray(m), mask)
             self._check_mask(unmask(x), mask)

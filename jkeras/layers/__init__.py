@@ -17,6 +17,8 @@ from jkeras.layers.convolution import Conv1D, Conv2D, Conv3D
 from jkeras.layers.core import Dense, EinsumDense, Identity, Lambda, Masking
 from jkeras.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from jkeras.layers.embedding import Embedding, ReversibleEmbedding
+from jkeras.layers.encoding import CategoryEncoding, Discretization
+from jkeras.layers.features import Normalization, Pipeline
 from jkeras.layers.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -25,8 +27,10 @@ from jkeras.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from jkeras.layers.hashing import HashedCrossing, Hashing
 from jkeras.layers.images import RandomBrightness, RandomContrast, RandomFlip, Rescaling
 from jkeras.layers.layer_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from jkeras.layers.lookup import IntegerLookup, StringLookup
 from jkeras.layers.merging import (
     Add,
     Average,
@@ -45,6 +49,7 @@ from jkeras.layers.merging import (
     multiply,
     subtract,
 )
+from jkeras.layers.moving import RandomRotation, RandomTranslation, RandomZoom
 from jkeras.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from jkeras.layers.normalization import BatchNormalization
 from jkeras.layers.padding import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
@@ -61,8 +66,11 @@ from jkeras.layers.regularization import (
     SpatialDropout3D,
 )
 from jkeras.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from jkeras.layers.resizing import CenterCrop, RandomCrop, Resizing
 from jkeras.layers.rnn import RNN
+from jkeras.layers.serialization import deserialize, serialize
 from jkeras.layers.spectral import SpectralNormalization
+from jkeras.layers.text import TextVectorization
 from jkeras.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from jkeras.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from jkeras.layers.wrappers import Bidirectional, TimeDistributed
@@ -90,6 +98,23 @@ SeparableConvolution1D = SeparableConv1D
 SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
+    "deserialize",
+    "serialize",
+    "CategoryEncoding",
+    "Discretization",
+    "Normalization",
+    "Pipeline",
+    "HashedCrossing",
+    "Hashing",
+    "IntegerLookup",
+    "StringLookup",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "CenterCrop",
+    "RandomCrop",
+    "Resizing",
+    "TextVectorization",
     "ELU",
     "GRU",
     "LSTM",

@@ -48,7 +48,7 @@ def Rescaling(scale: Any, offset: Any = 0.0) -> Definition:
     return stateless(rescale)
 
 
-def _in_training(change: Callable[[Any, jax.Array], Any], seed: int | None, first: bool = False) -> Definition:
+def in_training(change: Callable[[Any, jax.Array], Any], seed: int | None, first: bool = False) -> Definition:
     """Define a layer that changes images in training, ``change(x, key)``, and only makes floats of them elsewhere."""
 
     def apply(params: Any, state: Any, x: Any, ctx: Context) -> Any:
@@ -59,13 +59,13 @@ def _in_training(change: Callable[[Any, jax.Array], Any], seed: int | None, firs
     return Definition(no_weights, apply, mixes_examples="never")
 
 
-def _between(key: jax.Array, x: Any, lower: float, upper: float) -> Any:
+def between(key: jax.Array, x: Any, lower: float, upper: float) -> Any:
     """Draw a number for each image: ``(batch, 1, 1, 1)``."""
     drawn = jax.random.uniform(key, (x.shape[0],), jnp.float32, lower, upper)
     return drawn.astype(x.dtype).reshape(-1, 1, 1, 1)
 
 
-def _bounds(name: str, value: Any, least: float, most: float) -> tuple[float, float]:
+def bounds(name: str, value: Any, least: float, most: float) -> tuple[float, float]:
     """Return an argument that may be one number or two as a lower and an upper bound."""
     pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
     real = all(isinstance(v, numbers.Real) and not isinstance(v, bool) and least <= float(v) <= most for v in pair)
@@ -113,7 +113,7 @@ def RandomFlip(mode: str = "horizontal_and_vertical", seed: int | None = None, d
             x = jnp.where(turned, jnp.flip(x, axis), x)
         return x
 
-    return _in_training(flip, seed, first)
+    return in_training(flip, seed, first)
 
 
 @layer
@@ -139,12 +139,12 @@ def RandomBrightness(factor: Any, value_range: Any = (0, 255), seed: int | None 
 
     Reference: ``keras.layers.RandomBrightness``.
     """
-    (lower, upper), (least, most) = _bounds("factor", factor, -1, 1), _range_of(value_range)
+    (lower, upper), (least, most) = bounds("factor", factor, -1, 1), _range_of(value_range)
 
     def brighten(x: Any, key: jax.Array) -> Any:
-        return jnp.clip(x + _between(key, x, lower, upper) * (most - least), least, most)
+        return jnp.clip(x + between(key, x, lower, upper) * (most - least), least, most)
 
-    return _in_training(brighten, seed)
+    return in_training(brighten, seed)
 
 
 @layer
@@ -171,12 +171,12 @@ def RandomContrast(factor: Any, value_range: Any = (0, 255), seed: int | None = 
     Reference: ``keras.layers.RandomContrast``.
     """
     pair = factor if isinstance(factor, (list, tuple)) else (factor, factor)
-    _bounds("factor", factor, 0, 1)
+    bounds("factor", factor, 0, 1)
     lower, upper = float(pair[0]), float(pair[1])
     least, most = _range_of(value_range)
 
     def sharpen(x: Any, key: jax.Array) -> Any:
         mean = x.mean((1, 2), keepdims=True)  # (batch, 1, 1, channels)
-        return jnp.clip((x - mean) * _between(key, x, 1 - lower, 1 + upper) + mean, least, most)
+        return jnp.clip((x - mean) * between(key, x, 1 - lower, 1 + upper) + mean, least, most)
 
-    return _in_training(sharpen, seed)
+    return in_training(sharpen, seed)

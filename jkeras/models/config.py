@@ -111,7 +111,7 @@ def sequential_of(reader: Reader, config: Mapping[str, Any], model: Callable[...
     name, trainable, given = _parts(config, "Sequential", **_NAMED)
     made = model(name=name)
     for layer in (_layer_in(reader, entry, "Sequential") for entry in given):
-        made.add(layer.store.call.tensors() if isinstance(layer, InputLayer) else layer)
+        made.add(layer)
     made._trainable = trainable
     if made._layer is not None:
         made.layer.store.trainable = trainable

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jkeras.core import GraphError, Input, Layer, ShapeError, as_layer, functional, sequential
+from jkeras.core import GraphError, Input, InputLayer, Layer, ShapeError, as_layer, functional, sequential
 from jkeras.core.arguments import checked_arguments, checked_bool
+from jkeras.core.constructors import input_of
 from jkeras.core.nest import flatten, is_numbers, map_nest
 from jkeras.core.plain import MODELS, Writer
 from jkeras.core.shapes import accepts, shape_of, spec
@@ -50,8 +51,8 @@ class Sequential(Model):
 
     def add(self, layer: Any) -> None:
         """Append a layer; after an error the model is what it was."""
-        if is_symbolic(layer):
-            return self._start(layer)
+        if is_symbolic(layer) or isinstance(layer, InputLayer):
+            return self._start(layer if is_symbolic(layer) else input_of(layer))
         pure = as_layer(layer, "Sequential.add")
         if self._named.get(pure.given_name, pure) is not pure:
             raise GraphError(f"Two layers of this model are both named {pure.given_name!r}: give one another name.")

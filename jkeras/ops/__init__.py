@@ -13,10 +13,10 @@ Example:
 import functools
 from typing import Any
 
-from jkeras.core.functions import names
+from jkeras.core.functions import OFFERED, names
 from jkeras.core.operation import lift
 from jkeras.ops import blocks, control, ctc, image, linalg, nn, numpy, signal, signatures, warping  # noqa: F401, they fill the table
-from jkeras.ops.control import convert_to_numpy, custom_gradient, dtype, is_tensor, jvp, shape
+from jkeras.ops.control import convert_to_numpy, custom_gradient, dtype, is_tensor, jvp, shape  # noqa: F401, as they are
 
 
 @functools.cache
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*(name for name in names() if "." not in name), "image", "linalg", "nn", "numpy"]
+    return sorted({*__all__, *names()})
 
 
-__all__ = ["convert_to_numpy", "custom_gradient", "dtype", "image", "is_tensor", "jvp", "linalg", "nn", "numpy", "shape"]
+__all__ = [*(name for name in OFFERED if "." not in name), "image", "linalg", "nn", "numpy"]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jkeras.core.layer import Layer
-from jkeras.core.plain import Reader, Writer, in_words
-from jkeras.core.shell import layer_of
+from jkeras.layers import deserialize, serialize
 
 
 def to_json(layer: Any) -> str:
@@ -24,7 +22,7 @@ def to_json(layer: Any) -> str:
       >>> from_json(to_json(TimeDistributed(Dense(3, activation="relu"))))
       TimeDistributed(layer=Dense(units=3, activation='relu'))
     """
-    return json.dumps(Writer().write(layer, "the layer"))
+    return json.dumps(serialize(layer))
 
 
 def from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -38,8 +36,4 @@ def from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Any
       UnknownNameError: for a constructor that is not known, with the nearest that is.
       ValueError: for JSON that describes no layer.
     """
-    with in_words("The JSON of a layer"):
-        made = Reader(custom_objects).read(json.loads(text))
-    if not isinstance(layer_of(made), Layer):
-        raise ValueError(f"the JSON describes no layer but {made!r}.")
-    return made
+    return deserialize(json.loads(text), custom_objects)
