@@ -77,7 +77,8 @@ def assert_close(ours, expected, tolerance=1e-5):
 
 def test_every_layer_that_jkeras_exports_is_in_the_table():
     exported = {getattr(jkeras.layers, name) for name in jkeras.layers.__all__} & set(CONSTRUCTORS.values())
-    assert {case.make.what for case in CASES} == {constructor.__name__ for constructor in exported} - {"InputLayer"}
+    apart = {"InputLayer", "IntegerLookup", "StringLookup", "TextVectorization"}  # the last three are never part of a model
+    assert {case.make.what for case in CASES} == {constructor.__name__ for constructor in exported} - apart
 
 
 def test_no_two_rows_of_the_table_have_the_same_name():

@@ -222,7 +222,7 @@ def test_a_mistake_in_a_body_is_told_in_words(make, words):
 
 def test_a_child_that_is_called_directly_in_a_body_is_told_how_it_is_written():
     dense = Dense(4)
-    with pytest.raises((TypeError, ShapeError), match=r"Dense was called inside the body.*call\(name, x\)"):
+    with pytest.raises((TypeError, ShapeError), match=r"Dense 'd' was called inside the body.*call\(name, x\)"):
         made_of(lambda call, x: x + dense(x), d=dense)(Input((4,)))
 
 

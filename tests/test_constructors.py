@@ -64,7 +64,7 @@ def test_json_keeps_names_functions_and_nesting():
         ('{"module": "layers", "class_name": "Dense", "config": {"units": "3"}}', ValueError, "positive integer"),
         ('{"module": "layers", "class_name": "Dense", "config": {"size": 3}}', TypeError, "no argument 'size'"),
         ('{"units": 3}', ValueError, "no layer and no function"),
-        ("[1, 2]", ValueError, "describes no layer"),
+        ("[1, 2]", ValueError, "describe no layer"),
     ],
 )
 def test_json_that_describes_no_layer_is_refused(text, error, words):

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "tree": set(),
     "utils": {"core", "config", "backend"},
     "preprocessing": {"utils"},
-    "saving": {"layers"},
+    "saving": {"core", "layers"},
     "training": {"core", "callbacks"} | TABLES,
     "models": {"core", "callbacks", "training", "utils", "optimizers"},
 }

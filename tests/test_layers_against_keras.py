@@ -1,6 +1,7 @@
 """Every layer of the table gives what Keras gives: outputs, gradients, state, masks."""
 
 import contextlib
+import re
 import warnings
 from typing import Any, NamedTuple
 
@@ -36,6 +37,11 @@ def random_weights(model):
     return [np.abs(w) + 0.1 if v.name.endswith(("variance", "stddev")) else w for v, w in zip(model.weights, drawn, strict=True)]
 
 
+def uncounted(path):
+    """Return a path without the numbers that tell layers of one kind apart, which Keras counts per process."""
+    return re.sub(r"_\d+(?=/|$)", "", path)
+
+
 def twins(build):
     """Build a model in jkeras and in Keras and give both the same weights."""
     with quiet():
@@ -44,6 +50,8 @@ def twins(build):
         theirs.set_weights(weights)
     ours = build(jkeras)
     assert [w.shape for w in ours.get_weights()] == [w.shape for w in weights]
+    for mine, other in zip(ours.weights, theirs.weights, strict=True):  # in Keras, with what is around a model inside
+        assert uncounted(other.path).endswith(uncounted(mine.path))
     ours.set_weights(weights)
     return ours, theirs
 

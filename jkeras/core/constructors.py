@@ -60,6 +60,8 @@ def layer(constructor: Callable[..., Any]) -> type[Layer]:
             error.said, error.args = said, (f"{kind}: {said}",)  # type: ignore[union-attr]
             raise
         self._record(definition, kind, dict(bound.arguments), _checked_common(kind, common), defaults)
+        for name, child in definition.children.items() if not ours else ():  # the library's have names as Keras's do
+            child.store.name = child.store.name or name
 
     ours = constructor.__code__.co_filename.startswith(_PACKAGE)
     about = {"__init__": __init__, "__doc__": constructor.__doc__, "__module__": constructor.__module__}

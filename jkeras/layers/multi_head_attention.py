@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from jkeras.core import Definition, layer
@@ -147,4 +148,5 @@ def GroupQueryAttention(
     attend = Attending(heads, size, fraction("dropout", dropout), seed, window, None)
     gate = {"gate": (heads, size)} if use_gate else {}
     sizes = {"query": (heads, size), "key": (few, size), **gate, "value": (few, size)}
-    return attention(sizes, attend, None, locals())
+    made = attention(sizes, attend, None, locals())
+    return dataclasses.replace(made, stem="grouped_query_attention")  # so Keras names it

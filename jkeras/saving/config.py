@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from jkeras.core.plain import in_words
 from jkeras.layers import deserialize, serialize
 
 
@@ -36,4 +37,6 @@ def from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Any
       UnknownNameError: for a constructor that is not known, with the nearest that is.
       ValueError: for JSON that describes no layer.
     """
-    return deserialize(json.loads(text), custom_objects)
+    with in_words("The JSON of a layer"):
+        config = json.loads(text)
+    return deserialize(config, custom_objects)
