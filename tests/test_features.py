@@ -102,6 +102,15 @@ def test_whole_numbers_are_hashed_inside_jit_into_the_bins_of_keras(salt):
     assert Hashing(1000, salt=salt)(NUMBERS.astype(str)).tolist() == BINS[salt]  # a number is hashed as it is written
 
 
+FAR, CROSSED_FAR = [378, 492, 88], [537, 13, 660]  # by Keras 3.15.1 on TensorFlow, too
+
+
+def test_numbers_that_jax_has_not_are_hashed_as_they_are_on_the_host():
+    far = np.array([2**40, -(2**62), 7])
+    assert Hashing(1000)(far).tolist() == Hashing(1000)(far.astype(str)).tolist() == FAR
+    assert HashedCrossing(1000)([far, np.array([1, 2, 3])]).tolist() == CROSSED_FAR
+
+
 def test_crosses_are_hashed_inside_jit_into_the_bins_of_keras():
     a, b = np.array([0, 1, -5, 123456], "int32"), np.array([7, 8, 9, -1], "int32")
     assert HashedCrossing(1000)([a, b]).tolist() == [291, 922, 468, 769]
@@ -181,6 +190,7 @@ REFUSED = {
     "one of mean and variance": (lambda: Normalization(mean=1.0), "both mean and variance"),
     "a mean that does not fit": (lambda: Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0] * 3)(X), "does not fit"),
     "data of another size": (lambda: built().adapt(X[..., :3]), "was built for means"),
+    "numbers that are none": (lambda: Normalization().adapt(np.array([[np.nan], [1.0]])), "not finite"),
     "no data": (lambda: Normalization().adapt([]), "needs an array or batches"),
     "a given mean": (lambda: Normalization(mean=0.0, variance=1.0).adapt(X), "was given its mean"),
     "an axis that is not there": (lambda: Normalization(axis=3)(X), "names no axis"),

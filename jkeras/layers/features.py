@@ -125,6 +125,8 @@ def _statistics(data: Any, axis: Any) -> tuple[np.ndarray, np.ndarray]:
         count += many
     if not count:
         raise ValueError("adapt found no entries in the data.")
+    if not np.isfinite(squares).all():
+        raise ValueError("adapt found numbers in the data that are not finite.")
     return np.asarray(mean), np.asarray(squares / count)
 
 

@@ -60,6 +60,12 @@ def of_integers(x: Any, function: Callable[[list[Any]], Word]) -> Word:
     return result
 
 
+def _fits(x: np.ndarray) -> bool:
+    """Whether numbers are 32-bit integers, which JAX has."""
+    limits = np.iinfo(np.int32)
+    return not x.size or (limits.min <= x.min() and x.max() <= limits.max)
+
+
 def _whole(x: Any) -> Any:
     """Return numbers as int32, floating ones without their fractions."""
     return x.astype(jnp.int32)
@@ -111,7 +117,9 @@ def Hashing(
 
     def host(x: Any) -> Any:
         x = np.asarray(x)
-        return binned(of_strings(x, function), x, np) if x.dtype.kind in _ARE_STRINGS else hashed(jnp.asarray(x))
+        if x.dtype.kind in _ARE_STRINGS or not _fits(x):  # a number is hashed as it is written
+            return binned(of_strings(x if x.dtype.kind in _ARE_STRINGS else x.astype(np.int64).astype(str), function), x, np)
+        return hashed(jnp.asarray(x))
 
     def apply(params: Any, state: Any, x: Any, ctx: Any) -> Any:
         return hashed(x), state
@@ -160,8 +168,6 @@ def HashedCrossing(num_bins: int, output_mode: str = "int", sparse: bool = False
 
     def host(xs: Any) -> Any:
         xs = [np.asarray(x) for x in _several(xs)]
-        if not any(x.dtype.kind in _ARE_STRINGS for x in xs):
-            return of_numbers([jnp.asarray(x) for x in xs])
         words = [of_strings(x, farmhash) if x.dtype.kind in _ARE_STRINGS else _as_word(x) for x in xs]
         return crossed(xs, words, np)
 
@@ -173,6 +179,8 @@ def HashedCrossing(num_bins: int, output_mode: str = "int", sparse: bool = False
 
 def _as_word(x: Any) -> Word:
     """Return whole numbers as the 64-bit words that they are."""
+    if x.dtype in (np.int64, np.uint64):  # NumPy's; JAX has none by default
+        return Word((x >> 32).astype(np.uint32), x.astype(np.uint32))
     x = x.astype(np.int32)
     return Word((x >> np.int32(31)).astype(np.uint32), x.astype(np.uint32))
 

@@ -32,11 +32,11 @@ def _integers(x: Any) -> np.ndarray:
     return x.astype(np.int64)
 
 
-def _looking_up(known: Vocabulary, as_array: Any, invert: bool) -> Definition:
+def _looking_up(kind: str, known: Vocabulary, as_array: Any, invert: bool) -> Definition:
     def host(x: Any) -> np.ndarray:
         return known.tokens_at(_integers(x)) if invert else known.written(known.indices(as_array(x)))
 
-    return on_host(host, methods_of(known, lambda data, steps: documents_of(data, as_array, steps)))
+    return on_host(kind, host, methods_of(known, lambda data, steps: documents_of(data, as_array, steps)))
 
 
 @layer
@@ -96,7 +96,7 @@ def StringLookup(
         as_array, max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
         pad_to_max_tokens, salt, hashed=True,
     )  # fmt: skip
-    return _looking_up(known, as_array, invert)
+    return _looking_up("StringLookup", known, as_array, invert)
 
 
 @layer
@@ -145,4 +145,4 @@ def IntegerLookup(
         _integers, max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
         pad_to_max_tokens, salt, hashed=oov_method == "farmhash",
     )  # fmt: skip
-    return _looking_up(known, _integers, invert)
+    return _looking_up("IntegerLookup", known, _integers, invert)

@@ -132,7 +132,7 @@ def TextVectorization(
             y = y[:, 0]
         return y[0] if x.ndim == 0 else y
 
-    return on_host(host, methods_of(known, documents))
+    return on_host("TextVectorization", host, methods_of(known, documents))
 
 
 def _texts(x: np.ndarray) -> np.ndarray:

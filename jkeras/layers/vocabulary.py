@@ -180,13 +180,13 @@ def _checked(made: Vocabulary, vocabulary: Any, as_array: Callable[[Any], np.nda
     return tuple(tokens)
 
 
-def on_host(function: Callable[[Any], Any], methods: dict[str, Callable[..., Any]]) -> Definition:
+def on_host(kind: str, function: Callable[[Any], Any], methods: dict[str, Callable[..., Any]]) -> Definition:
     """Define a layer that works on values only, outside of any model: NumPy's arrays in and out."""
 
     def refuse(*args: Any) -> Any:
         raise GraphError(
-            "works on strings and vocabularies, on the host, and cannot be part of a model: map the data first, "
-            "x = layer(texts), and give the model what comes out."
+            f"{kind} works on the host and cannot be part of a model: map the data first, x = layer(data), and give the model "
+            "what comes out."
         )
 
     def host(x: Any) -> Any:

@@ -120,6 +120,8 @@ def _as_array(x: Any) -> Any:
 def _converted(name: str, value: Any) -> Any:
     if name in ("axis", "axes") and isinstance(value, list):
         return tuple(value)  # JAX needs what it can hash
+    if name == "newshape" and isinstance(value, (list, tuple)):
+        return [-1 if size is None else size for size in value]  # a size of ops.shape that is not known yet
     if name in _ARRAYS:
         return _as_array(value)
     return [_as_array(one) for one in value] if name in _SEVERAL and isinstance(value, (list, tuple)) else value
@@ -131,7 +133,10 @@ def _over(function: Callable[..., Any], name: str, text: str) -> Callable[..., A
     required = [p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
 
     def called(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}({text}): {error}.") from None
         bound.apply_defaults()
         given = {key: _converted(key, value) for key, value in bound.arguments.items()}
         more = given.pop("more")
