@@ -62,7 +62,7 @@ class Loss:
         return reduce(self.values(jnp.asarray(y_true), outputs), weight, None, self.reduction)
 
     def values(self, targets: Any, outputs: Any, logits: Any = None, where: str = "") -> Any:
-        """Compute one number per element, from logits where they are known; half precision is widened first."""
+        """Compute one number per element, from logits where they are known; half precision and whole numbers are widened first."""
         function, seen = (self.function, outputs) if logits is None or self.on_logits is None else (self.on_logits, logits)
         targets, seen = aligned(targets, widen(seen))
         _check(self, targets, seen, where)
@@ -70,8 +70,8 @@ class Loss:
 
 
 def widen(x: Any) -> Any:
-    """Return half precision as float32, and the rest as it is."""
-    return x.astype(jnp.float32) if is_float(x) and x.dtype.itemsize < 4 else x
+    """Return half precision and whole numbers as float32, and the rest as it is."""
+    return x.astype(jnp.float32) if not is_float(x) or x.dtype.itemsize < 4 else x
 
 
 def aligned(targets: Any, outputs: Any) -> tuple[Any, Any]:

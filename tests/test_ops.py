@@ -72,6 +72,7 @@ def assert_same(ours, theirs):
     np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_the_numbers_are_those_of_keras(name):
     for args, kwargs in CALLS[name]:
