@@ -62,7 +62,7 @@ class Loss:
         return reduce(self.values(jnp.asarray(y_true), outputs), weight, None, self.reduction)
 
     def values(self, targets: Any, outputs: Any, logits: Any = None, where: str = "") -> Any:
-        """Compute one number per element, from logits where they are known; half precision and whole numbers are widened first."""
+        """Compute one number per element, from logits where they are known; half precision and whole numbers as float32."""
         function, seen = (self.function, outputs) if logits is None or self.on_logits is None else (self.on_logits, logits)
         targets, seen = aligned(targets, widen(seen))
         _check(self, targets, seen, where)
