@@ -13,6 +13,7 @@ import numpy as np
 from jkeras.core.constructors import layer
 from jkeras.core.context import is_traced
 from jkeras.core.definition import Definition
+from jkeras.core.errors import UnknownNameError
 from jkeras.core.functions import find, offer
 from jkeras.core.masks import Masked, any_of, indexed, is_masked, leading_slices, strongest
 from jkeras.core.nest import flatten, map_nest
@@ -184,6 +185,26 @@ def lift(name: str) -> Callable[..., Any]:
       (None, 3)
     """
     return _lifted(name, find(name))
+
+
+def lifting(*forms: str) -> Callable[[str], Any]:
+    """Return what a module has for ``__getattr__`` so that the table's functions are its attributes, lifted.
+
+    Args:
+      forms: how a name of the module's may be called in the table, the first that is there first: ``"image.{}"``, ``"{}"``.
+    """
+
+    @functools.cache
+    def look_up(name: str) -> Any:
+        said = name
+        for form in forms if not name.startswith("__") else ():
+            try:
+                return lift(form.format(name))
+            except UnknownNameError as error:
+                said = str(error)
+        raise AttributeError(said)
+
+    return look_up
 
 
 def op(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:

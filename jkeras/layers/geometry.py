@@ -68,14 +68,22 @@ def warped(x: Any, transform: Any, interpolation: str = "bilinear", fill_mode: s
       fill_mode: what is outside: ``"constant"``, ``"nearest"``, ``"wrap"``, ``"mirror"`` or ``"reflect"``.
       fill_value: the constant.
     """
-    order = _ORDERS[choice("interpolation", interpolation, tuple(_ORDERS))]
-    choice("fill_mode", fill_mode, FILL_MODES)
     columns, rows = jnp.meshgrid(jnp.arange(x.shape[2]), jnp.arange(x.shape[1]))  # (height, width)
 
-    def look(image: Any, t: Any) -> Any:  # (height, width, channels)
+    def places(t: Any) -> Any:
         k = t[6] * columns + t[7] * rows + 1
-        places = [(t[3] * columns + t[4] * rows + t[5]) / k, (t[0] * columns + t[1] * rows + t[2]) / k]
-        see = lambda plane: jax.scipy.ndimage.map_coordinates(plane, places, order, fill_mode, fill_value)  # noqa: E731
+        return (t[3] * columns + t[4] * rows + t[5]) / k, (t[0] * columns + t[1] * rows + t[2]) / k
+
+    return looked_up(x, jax.vmap(places)(transform), interpolation, fill_mode, fill_value)
+
+
+def looked_up(x: Any, places: Any, interpolation: str, fill_mode: str, fill_value: float) -> Any:
+    """Return each image at places of its own: ``(batch, height, width, channels)`` at rows and columns ``(batch, h, w)``."""
+    order = _ORDERS[choice("interpolation", interpolation, tuple(_ORDERS))]
+    choice("fill_mode", fill_mode, FILL_MODES)
+
+    def look(image: Any, at: Any) -> Any:  # (height, width, channels)
+        see = lambda plane: jax.scipy.ndimage.map_coordinates(plane, at, order, fill_mode, fill_value)  # noqa: E731
         return jax.vmap(see, 2, 2)(image)
 
-    return jax.vmap(look)(x, transform).astype(x.dtype)
+    return jax.vmap(look)(x, places).astype(x.dtype)

@@ -117,9 +117,11 @@ def Hashing(
 
     def host(x: Any) -> Any:
         x = np.asarray(x)
-        if x.dtype.kind in _ARE_STRINGS or not _fits(x):  # a number is hashed as it is written
-            return binned(of_strings(x if x.dtype.kind in _ARE_STRINGS else x.astype(np.int64).astype(str), function), x, np)
-        return hashed(jnp.asarray(x))
+        are_strings = x.dtype.kind in _ARE_STRINGS
+        if not are_strings and _fits(x):
+            return hashed(jnp.asarray(x))
+        texts = x if are_strings else x.astype(np.int64).astype(str)  # a number is hashed as it is written
+        return binned(of_strings(texts, function), x, np)
 
     def apply(params: Any, state: Any, x: Any, ctx: Any) -> Any:
         return hashed(x), state

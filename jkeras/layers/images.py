@@ -59,10 +59,14 @@ def in_training(change: Callable[[Any, jax.Array], Any], seed: int | None, first
     return Definition(no_weights, apply, mixes_examples="never")
 
 
-def between(key: jax.Array, x: Any, lower: float, upper: float) -> Any:
+def drawn(key: jax.Array, count: Any, lower: float, upper: float) -> Any:
+    """Draw a number for each of ``count`` images, in float32."""
+    return jax.random.uniform(key, (count,), jnp.float32, lower, upper)
+
+
+def _between(key: jax.Array, x: Any, lower: float, upper: float) -> Any:
     """Draw a number for each image: ``(batch, 1, 1, 1)``."""
-    drawn = jax.random.uniform(key, (x.shape[0],), jnp.float32, lower, upper)
-    return drawn.astype(x.dtype).reshape(-1, 1, 1, 1)
+    return drawn(key, x.shape[0], lower, upper).astype(x.dtype).reshape(-1, 1, 1, 1)
 
 
 def bounds(name: str, value: Any, least: float, most: float) -> tuple[float, float]:
@@ -142,7 +146,7 @@ def RandomBrightness(factor: Any, value_range: Any = (0, 255), seed: int | None 
     (lower, upper), (least, most) = bounds("factor", factor, -1, 1), _range_of(value_range)
 
     def brighten(x: Any, key: jax.Array) -> Any:
-        return jnp.clip(x + between(key, x, lower, upper) * (most - least), least, most)
+        return jnp.clip(x + _between(key, x, lower, upper) * (most - least), least, most)
 
     return in_training(brighten, seed)
 
@@ -177,6 +181,6 @@ def RandomContrast(factor: Any, value_range: Any = (0, 255), seed: int | None = 
 
     def sharpen(x: Any, key: jax.Array) -> Any:
         mean = x.mean((1, 2), keepdims=True)  # (batch, 1, 1, channels)
-        return jnp.clip((x - mean) * between(key, x, 1 - lower, 1 + upper) + mean, least, most)
+        return jnp.clip((x - mean) * _between(key, x, 1 - lower, 1 + upper) + mean, least, most)
 
     return in_training(sharpen, seed)

@@ -12,7 +12,7 @@ import numpy as np
 from jkeras.core import Definition, layer
 from jkeras.layers.common import choice
 from jkeras.layers.geometry import FILL_MODES, warped
-from jkeras.layers.images import bounds, in_training
+from jkeras.layers.images import bounds, drawn, in_training
 from jkeras.layers.spatial import is_channels_first
 
 
@@ -36,10 +36,6 @@ def _moving(
         return jnp.moveaxis(y, -1, 1) if first else y
 
     return in_training(move, seed, first)
-
-
-def _drawn(key: jax.Array, count: Any, pair: tuple[float, float]) -> Any:
-    return jax.random.uniform(key, (count,), jnp.float32, *pair)
 
 
 @layer
@@ -76,7 +72,7 @@ def RandomRotation(
     pair = bounds("factor", factor, -1, 1)
 
     def maps(key: jax.Array, count: Any, height: Any, width: Any) -> Any:
-        angle = 2 * np.pi * _drawn(key, count, pair)
+        angle = 2 * np.pi * drawn(key, count, *pair)
         c, s = jnp.cos(angle), jnp.sin(angle)
         x, y = (width - 1) / 2, (height - 1) / 2  # the middle stays where it is
         return c, -s, x - c * x + s * y, s, c, y - s * x - c * y
@@ -117,7 +113,7 @@ def RandomTranslation(
 
     def maps(key: jax.Array, count: Any, height: Any, width: Any) -> Any:
         of_rows, of_columns = jax.random.split(key)
-        return 1.0, 0.0, -width * _drawn(of_columns, count, right), 0.0, 1.0, -height * _drawn(of_rows, count, down)
+        return 1.0, 0.0, -width * drawn(of_columns, count, *right), 0.0, 1.0, -height * drawn(of_rows, count, *down)
 
     return _moving(maps, fill_mode, interpolation, seed, fill_value, data_format)
 
@@ -157,8 +153,8 @@ def RandomZoom(
 
     def maps(key: jax.Array, count: Any, height: Any, width: Any) -> Any:
         of_rows, of_columns = jax.random.split(key)
-        down = 1 + _drawn(of_rows, count, tall)
-        across = down if wide is None else 1 + _drawn(of_columns, count, wide)
+        down = 1 + drawn(of_rows, count, *tall)
+        across = down if wide is None else 1 + drawn(of_columns, count, *wide)
         return across, 0.0, (width - 1) / 2 * (1 - across), 0.0, down, (height - 1) / 2 * (1 - down)
 
     return _moving(maps, fill_mode, interpolation, seed, fill_value, data_format)

@@ -10,21 +10,12 @@ Example:
   (None, 3)
 """
 
-import functools
-from typing import Any
-
 from jkeras.core.functions import OFFERED, names
-from jkeras.core.operation import lift
+from jkeras.core.operation import lifting
 from jkeras.ops import blocks, control, ctc, image, linalg, nn, numpy, signal, signatures, warping  # noqa: F401, they fill the table
 from jkeras.ops.control import convert_to_numpy, custom_gradient, dtype, is_tensor, jvp, shape  # noqa: F401, as they are
 
-
-@functools.cache
-def __getattr__(name: str) -> Any:
-    try:
-        return lift(name)
-    except ValueError as error:
-        raise AttributeError(str(error)) from None
+__getattr__ = lifting("{}")
 
 
 def __dir__() -> list[str]:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core.errors import ShapeError
-from jkeras.core.operation import lift, op
+from jkeras.core.operation import lifting, op
 from jkeras.core.shapes import is_float, shape_of
+from jkeras.layers.common import real
 from jkeras.layers.geometry import resized
 from jkeras.layers.spatial import is_channels_first, padding_of, per_axis
 
@@ -183,7 +184,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
             raise ShapeError(f"rgb_to_grayscale needs one or three channels, but got {x.shape[-1]}.")
         if x.shape[-1] == 1:
             return x
-        wide = x if is_float(x) else x.astype(jnp.float32)
+        wide = real(x)
         return (wide @ jnp.asarray([0.2989, 0.5870, 0.1140], wide.dtype))[..., None].astype(x.dtype)
 
     return on_batches(grey, images, data_format)
@@ -279,29 +280,19 @@ def ssim(
     if x1.shape != x2.shape:
         raise ShapeError(f"ssim needs images of one shape, but got {shape_of(x1)} and {shape_of(x2)}.")
     wide = jnp.promote_types(x1.dtype, jnp.float32) if not is_float(x1) else x1.dtype
-    both = jnp.stack([x1, x2], -1).astype(wide)
 
-    def compare(x: Any) -> Any:  # (batch, height, width, channels)
+    def compare(x: Any) -> Any:  # (batch, height, width, 2 * channels), the channels of one image before those of the other
         window = bell((filter_size,) * 2, (filter_sigma,) * 2, wide)
         mean = lambda v: filtered(v, window, "VALID")  # noqa: E731
-        a, b = x
+        a, b = jnp.split(x, 2, -1)
         mean_a, mean_b = mean(a), mean(b)
         c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
         over = (2 * mean_a * mean_b + c1) * (2 * (mean(a * b) - mean_a * mean_b) + c2)
         under = (mean_a**2 + mean_b**2 + c1) * (mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2 + c2)
         return jnp.mean(over / under, (1, 2, 3))
 
-    first = is_channels_first(data_format)
-    single = x1.ndim == 3
-    pair = [both[..., i][None] if single else both[..., i] for i in range(2)]
-    y = compare([jnp.moveaxis(x, 1, -1) if first else x for x in pair]).astype(x1.dtype)
-    return y[0] if single else y
+    both = jnp.concatenate([x1, x2], -3 if is_channels_first(data_format) else -1).astype(wide)
+    return on_batches(compare, both, data_format).astype(x1.dtype)
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    try:
-        return lift(f"image.{name}")
-    except ValueError as error:
-        raise AttributeError(str(error)) from None
+__getattr__ = lifting("image.{}")

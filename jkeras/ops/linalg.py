@@ -10,7 +10,7 @@ import jax.scipy.linalg
 
 from jkeras.core.context import is_traced
 from jkeras.core.errors import ShapeError
-from jkeras.core.operation import lift, op
+from jkeras.core.operation import lifting, op
 from jkeras.core.shapes import shape_of
 
 
@@ -90,12 +90,4 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
     return jax.scipy.linalg.solve_triangular(jnp.asarray(a), jnp.asarray(b), lower=lower)
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    for known in (name, f"linalg.{name}"):  # JAX's functions that Keras lacks, such as linalg.matrix_power
-        try:
-            return lift(known)
-        except ValueError as error:
-            said = str(error)
-    raise AttributeError(said)
+__getattr__ = lifting("{}", "linalg.{}")  # the second for JAX's functions that Keras lacks, such as linalg.matrix_power

@@ -11,8 +11,12 @@ import numpy as np
 from jkeras import layers, losses
 from jkeras.config import epsilon as _epsilon
 from jkeras.core.errors import ShapeError
-from jkeras.core.operation import lift, op
+from jkeras.core.operation import lifting, op
 from jkeras.core.shapes import is_float, shape_of
+from jkeras.layers.common import real
+from jkeras.layers.encoding import dense_only
+from jkeras.layers.normalization import along, narrowed, widened
+from jkeras.ops.control import saturate_cast
 
 
 def _applied(kind: str, rank: int, x: Any, params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -129,29 +133,18 @@ def _axes(axis: Any) -> tuple[int, ...]:
     return tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
 
 
-def _wide(x: Any) -> Any:
-    return jnp.asarray(x).astype(jnp.promote_types(jnp.result_type(x), jnp.float32))
-
-
 def _along(v: Any, x: Any, axis: Any) -> Any:
     """Give a weight of the sizes on some axes of ``x`` as many axes as that has."""
-    kept = {a % x.ndim for a in _axes(axis)}
-    return jnp.asarray(v, x.dtype).reshape([size if i in kept else 1 for i, size in enumerate(x.shape)])
+    return along(jnp.asarray(v, x.dtype), x, tuple(a % x.ndim for a in _axes(axis)))
 
 
 @op
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Any, Any]:
     """Return the mean and the variance, divided by n, over some axes; ``synchronized`` is for Keras's sake."""
     x = jnp.asarray(x)
-    wide, axes = _wide(x), None if axes is None else _axes(axes)
+    wide, axes = widened(x), None if axes is None else _axes(axes)
     found = jnp.mean(wide, axes, keepdims=keepdims), jnp.var(wide, axes, keepdims=keepdims)
-    return tuple(saturated(y, x.dtype) for y in found) if is_float(x) else found  # type: ignore[return-value]
-
-
-def saturated(y: Any, dtype: Any) -> Any:
-    """Return numbers in a dtype of less range, the largest that it has in the place of larger ones."""
-    limits = jnp.finfo(dtype)
-    return jnp.clip(y, limits.min.astype(y.dtype), limits.max.astype(y.dtype)).astype(dtype)
+    return tuple(saturate_cast(y, x.dtype) for y in found) if is_float(x) else found  # type: ignore[return-value]
 
 
 @op
@@ -173,21 +166,21 @@ def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axis: Any =
     ``epsilon`` is ``config.epsilon()`` by default; it is computed in float32 at least.
     """
     x = jnp.asarray(x)
-    y = jax.nn.standardize(_wide(x), _axes(axis), epsilon=_epsilon() if epsilon is None else epsilon)
+    y = jax.nn.standardize(widened(x), _axes(axis), epsilon=_epsilon() if epsilon is None else epsilon)
     y = y if gamma is None else y * _along(gamma, y, axis)
     y = y if beta is None else y + _along(beta, y, axis)
-    return y.astype(x.dtype) if is_float(x) else y
+    return narrowed(y, x)
 
 
 @op
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """Divide by the root of the mean square over some axes, then multiply by ``scale``; in float32 at least."""
     x = jnp.asarray(x)
-    wide = _wide(x)
+    wide = widened(x)
     square = jnp.mean(jnp.square(wide), _axes(axis), keepdims=True)
     y = wide * jax.lax.rsqrt(square + (_epsilon() if epsilon is None else epsilon))
     y = y if scale is None else y * _along(scale, y, axis)
-    return y.astype(x.dtype) if is_float(x) else y
+    return narrowed(y, x)
 
 
 @op
@@ -195,8 +188,7 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     """Divide by the norm of an order along an axis, or by ``epsilon`` where that is more."""
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, but got {order!r}.")
-    x = jnp.atleast_1d(x)
-    x = x if is_float(x) else x.astype(jnp.float32)
+    x = real(jnp.atleast_1d(x))
     size = jnp.linalg.norm(x, order, tuple(axis) if isinstance(axis, list) else axis, keepdims=True)
     return x / jnp.maximum(size, _epsilon() if epsilon is None else epsilon)
 
@@ -204,22 +196,17 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
 # -- classes, losses, attention ---------------------------------------------------------------------------------------
 
 
-def _dense_only(sparse: Any) -> None:
-    if sparse:
-        raise ValueError("there are dense tensors only: leave sparse= out.")
-
-
 @op
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
     """Return a 1 for each class number among zeros, on a new axis of ``num_classes``; numbers out of range give zeros."""
-    _dense_only(sparse)
+    dense_only(sparse)
     return jax.nn.one_hot(jnp.asarray(x), num_classes, axis=axis, dtype=dtype or jnp.float32)
 
 
 @op
 def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
     """Return a 1 for each class that occurs in an example: ``(batch, n)`` to ``(batch, num_classes)``."""
-    _dense_only(sparse)
+    dense_only(sparse)
     if num_classes is None:
         raise ValueError("multi_hot needs num_classes: how many classes there are.")
     x = jnp.asarray(inputs).astype(jnp.int32)
@@ -324,8 +311,4 @@ def psnr(x1: Any, x2: Any, max_val: float) -> Any:
     return 20 * jnp.log10(jnp.asarray(max_val, x2.dtype)) - 10 * jnp.log10(jnp.mean(jnp.square(x1 - x2)))
 
 
-def __getattr__(name: str) -> Any:
-    try:
-        return lift(name)
-    except ValueError as error:
-        raise AttributeError(str(error)) from None
+__getattr__ = lifting("{}")

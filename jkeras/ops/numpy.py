@@ -13,8 +13,9 @@ import numpy as np
 from jkeras.core.context import is_traced
 from jkeras.core.errors import ShapeError
 from jkeras.core.functions import offer
-from jkeras.core.operation import lift, op
+from jkeras.core.operation import lifting, op
 from jkeras.core.shapes import is_float, shape_of
+from jkeras.layers.common import real
 
 
 @op
@@ -37,8 +38,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 def _rounding(name: str, function: Callable[[Any], Any]) -> None:
     def rounded(x: Any) -> Any:
-        x = jnp.asarray(x)
-        return function(x if is_float(x) else x.astype(jnp.float32))
+        return function(real(jnp.asarray(x)))
 
     rounded.__name__ = rounded.__qualname__ = name
     rounded.__doc__ = f"Return the {name} of each number, as a floating one."
@@ -320,8 +320,4 @@ def _product(sizes: Any) -> Any:
     return total
 
 
-def __getattr__(name: str) -> Any:
-    try:
-        return lift(name)
-    except ValueError as error:
-        raise AttributeError(str(error)) from None
+__getattr__ = lifting("{}")

@@ -73,8 +73,8 @@ def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any
 
 def _window(window: Any, length: int, whole: int, dtype: Any) -> Any:
     """Return ``length`` weights, in the middle of ``whole`` numbers."""
-    if fft_shorter := whole < length:
-        raise ValueError(f"fft_length must be at least sequence_length, but {whole} < {length} is {fft_shorter}.")
+    if whole < length:
+        raise ValueError(f"fft_length must be at least sequence_length, but {whole} is less than {length}.")
     before = (whole - length) // 2
     if window is None:
         return jnp.ones(whole, dtype)

@@ -127,9 +127,8 @@ def _converted(name: str, value: Any) -> Any:
     return [_as_array(one) for one in value] if name in _SEVERAL and isinstance(value, (list, tuple)) else value
 
 
-def _over(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+def _over(function: Callable[..., Any], name: str, text: str, signature: inspect.Signature) -> Callable[..., Any]:
     """Return a function with Keras's signature that calls one of JAX's."""
-    signature = _signature(text)
     required = [p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
 
     def called(*args: Any, **kwargs: Any) -> Any:
@@ -162,5 +161,6 @@ def _source(name: str) -> Callable[..., Any]:
 
 
 for _text, _names in SIGNATURES.items():
+    _of_all = _signature(_text)
     for _name in _names.split():
-        offer(_name, _over(_source(_name), _name, _text))
+        offer(_name, _over(_source(_name), _name, _text, _of_all))

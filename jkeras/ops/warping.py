@@ -12,7 +12,7 @@ from jkeras import random
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
 from jkeras.layers.common import choice
-from jkeras.layers.geometry import FILL_MODES, warped
+from jkeras.layers.geometry import FILL_MODES, looked_up, warped
 from jkeras.ops.image import bell, filtered, offered, on_batches
 
 
@@ -39,11 +39,12 @@ def affine_transform(
     transform = jnp.asarray(transform, jnp.float32)
     if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
         raise ShapeError(f"transform must be eight numbers, or eight per image, but is {shape_of(transform)}.")
+    return _warped(images, transform, data_format, interpolation, fill_mode, fill_value)
 
-    def warp(x: Any) -> Any:
-        return warped(x, jnp.broadcast_to(transform, (x.shape[0], 8)), interpolation, fill_mode, fill_value)
 
-    return on_batches(warp, images, data_format)
+def _warped(images: Any, transform: Any, data_format: Any, *how: Any) -> Any:
+    """Warp images by eight numbers of each, or by eight of all."""
+    return on_batches(lambda x: warped(x, jnp.broadcast_to(transform, (x.shape[0], 8)), *how), images, data_format)
 
 
 @offered
@@ -59,12 +60,7 @@ def perspective_transform(
     start, end = jnp.asarray(start_points, jnp.float32), jnp.asarray(end_points, jnp.float32)
     if start.shape != end.shape or start.shape[-2:] != (4, 2) or start.ndim not in (2, 3):
         raise ShapeError(f"points must be (4, 2) or (batch, 4, 2), but are {shape_of(start)} and {shape_of(end)}.")
-    transform = _homography(start, end)
-
-    def warp(x: Any) -> Any:
-        return warped(x, jnp.broadcast_to(transform, (x.shape[0], 8)), interpolation, "constant", fill_value)
-
-    return on_batches(warp, images, data_format)
+    return _warped(images, _homography(start, end), data_format, interpolation, "constant", fill_value)
 
 
 def _homography(start: Any, end: Any) -> Any:
@@ -118,20 +114,12 @@ def elastic_transform(
       interpolation, fill_mode, fill_value, data_format: as for :func:`affine_transform`.
       seed: as for ``jkeras.random``. (Keras 3.15.1 draws the same numbers for both directions; here they are two.)
     """
-    choice("fill_mode", fill_mode, FILL_MODES)
-    order = {"nearest": 0, "bilinear": 1}[choice("interpolation", interpolation, ("nearest", "bilinear"))]
     size = (int(6 * sigma) | 1,) * 2
 
     def move(x: Any) -> Any:
         noise = random.normal((*x.shape[:3], 2), seed=seed) * sigma
         noise = alpha * filtered(noise, bell(size, (sigma, sigma), noise.dtype))  # (batch, height, width, 2)
         rows, columns = jnp.meshgrid(jnp.arange(x.shape[1]), jnp.arange(x.shape[2]), indexing="ij")
-
-        def look(image: Any, by: Any) -> Any:
-            places = [rows + by[..., 0], columns + by[..., 1]]
-            see = lambda plane: jax.scipy.ndimage.map_coordinates(plane, places, order, fill_mode, fill_value)  # noqa: E731
-            return jax.vmap(see, 2, 2)(image)
-
-        return jax.vmap(look)(x, noise).astype(x.dtype)
+        return looked_up(x, (rows + noise[..., 0], columns + noise[..., 1]), interpolation, fill_mode, fill_value)
 
     return on_batches(move, images, data_format)
