@@ -154,6 +154,13 @@ def test_vocabularies_are_found_in_order_of_frequency_and_ties_backwards():
     assert letters(["y", "w"]).tolist() == [2, 0]
 
 
+@pytest.mark.parametrize("make", [StringLookup, TextVectorization])
+def test_a_batch_that_is_a_tuple_of_strings_counts_whole_and_steps_are_batches(make):
+    words = make()
+    words.adapt(iter([("a", "b"), ("c", "c"), ("d", "d")]), steps=2)
+    assert words.get_vocabulary(include_special_tokens=False) == ["c", "b", "a"]
+
+
 def test_functions_of_ones_own_standardize_and_split():
     words = TextVectorization(standardize=np.char.upper, split=lambda texts: [t.split("-") for t in texts], vocabulary=["A", "B"])
     assert words(["a-b", "c"]).tolist() == [[2, 3], [1, 0]]

@@ -15,7 +15,7 @@ from jkeras.core.shapes import shape_of
 from jkeras.layers.common import choice
 from jkeras.layers.encoding import dense_only
 from jkeras.layers.lookup import strings
-from jkeras.layers.vocabulary import methods_of, on_host, vocabulary_of
+from jkeras.layers.vocabulary import batches, methods_of, on_host, vocabulary_of
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _STANDARDS: dict[Any, Callable[[str], str]] = {
@@ -115,10 +115,7 @@ def TextVectorization(
         return [_joined(list(words), widths) for words in parts(strings(standard(texts)))]
 
     def documents(data: Any, steps: int | None) -> Iterator[list[str]]:
-        whole = isinstance(data, (list, tuple, str)) or hasattr(data, "__array__")
-        for i, batch in enumerate([data] if whole else data):
-            if steps is not None and i >= steps:
-                return
+        for batch in batches(data, steps):
             yield from tokens_of(_texts(as_array(batch)))
 
     def host(x: Any) -> np.ndarray:

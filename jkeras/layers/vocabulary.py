@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -115,15 +116,17 @@ class Vocabulary:
         return {"vocabulary": order, "idf_weights": idf}
 
 
-def documents_of(data: Any, as_array: Callable[[Any], np.ndarray], steps: int | None = None) -> Iterator[list[Any]]:
-    """Give the rows of data that are one list or array, or an iterable of batches."""
+def batches(data: Any, steps: int | None) -> Iterator[Any]:
+    """Give data that are one string, list or array, or as many of the batches of any other iterable."""
     whole = isinstance(data, (list, tuple, str)) or hasattr(data, "__array__") or hasattr(data, "dtype")
-    for i, batch in enumerate([data] if whole else data):
-        if steps is not None and i >= steps:
-            return
-        rows = as_array(batch[0] if not whole and isinstance(batch, tuple) else batch)
-        rows = rows.reshape(-1, 1) if rows.ndim < 2 else rows.reshape(len(rows), -1)
-        yield from rows.tolist()
+    return iter([data]) if whole else itertools.islice(data, steps)
+
+
+def documents_of(data: Any, as_array: Callable[[Any], np.ndarray], steps: int | None) -> Iterator[list[Any]]:
+    """Give the rows of data, of which each entry is a token."""
+    for batch in batches(data, steps):
+        rows = as_array(batch)
+        yield from (rows.reshape(-1, 1) if rows.ndim < 2 else rows.reshape(len(rows), -1)).tolist()
 
 
 def vocabulary_of(
