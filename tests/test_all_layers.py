@@ -164,6 +164,7 @@ def test_the_repr_of_a_layer_makes_a_layer_of_the_same_configuration(row):
 # -- transformations, precision, derivatives --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_apply_under_vmap_inside_scan_gives_what_it_gives_batch_by_batch(case, program, compiled):
     data = case.data()
     other = jax.tree.map(lambda x: x[::-1] * 2 if is_float(x) else x[::-1], data)

@@ -16,6 +16,7 @@ from jkeras.layers import Dense, Embedding, Masking, TimeDistributed
 from jkeras.saving import from_json, to_json
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_layer_of_the_table_is_made_again_inside_a_model(case):
     model = case.model(jkeras, lengths_known=False)

@@ -99,6 +99,7 @@ BY_VALUES = {"bincount", "nonzero", "unique", "where"}
 NO_TENSORS = {"ndim", "size"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in BY_VALUES | NO_TENSORS])
 def test_on_symbolic_tensors_they_are_steps_of_a_model(name):
     for args, kwargs in CALLS[name][:2]:

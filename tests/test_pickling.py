@@ -168,6 +168,7 @@ def test_layers_of_every_kind_are_pickled(layer, x):
     assert [w.path for w in other.weights] == [w.path for w in layer.weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_row_of_the_table_has_the_same_weights_and_the_same_program(case):
     model = case.model(jkeras, lengths_known=False)

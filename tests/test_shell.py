@@ -50,6 +50,17 @@ def test_a_sequential_without_input_shape_takes_sequences_of_other_lengths_later
     model.fit(ids[:, :7], np.ones((6, 1)), verbose=0)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_inputs_of_64_bits_are_taken_without_a_warning_of_jax(dtype):
+    x = Input((3,), dtype=dtype)
+    flat = jkeras.layers.Flatten()(jkeras.layers.Embedding(5, 2)(x)) if dtype == "int64" else x
+    model = jkeras.Model(x, Dense(2)(flat))
+    model.compile("sgd", "mse", seed=0)
+    data = np.ones((4, 3), dtype)
+    model.fit(data, np.ones((4, 2)), verbose=0)
+    np.testing.assert_allclose(model.predict(data, verbose=0), model.predict(data.astype(dtype[:-2] + "32"), verbose=0))
+
+
 def test_layers_are_added_and_removed():
     model = Sequential(name="grown")
     model.add(Input((3,)))

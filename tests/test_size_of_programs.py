@@ -32,12 +32,14 @@ def program_of(case, axis, times):
 STRETCHED = [case for case in CASES if case.free is not None and case.name != "CenterCrop of less"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", STRETCHED, ids=str)
 def test_a_longer_input_makes_no_longer_program(case):
     lengths = [steps_in(program_of(case, case.free, times)) for times in (1, 2)]
     assert lengths[0] == lengths[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if "state" not in case.name], ids=str)
 def test_more_examples_make_no_longer_program(case):
     lengths = []

@@ -19,7 +19,7 @@ from jkeras.core.errors import ShapeError, UnknownNameError, nearest
 from jkeras.core.layer import Layer, run, shared_in, spread
 from jkeras.core.masks import Masked, checked_mixing, is_masked, strongest, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest, nested
-from jkeras.core.shapes import forget, spec_of
+from jkeras.core.shapes import forget, spec_of, traceable
 from jkeras.core.shell import layer_of
 
 
@@ -282,7 +282,7 @@ def _dry_run(children: Any, body: Any, own: Any, x_spec: Any, given: Mapping[str
         calls.start({}, {}, Context())  # nothing of this trace outlives it
         return flatten(unmask(y))
 
-    specs = jax.eval_shape(dry, *own, flatten(x_spec), tensors)
+    specs = jax.eval_shape(dry, *own, *jax.tree.map(traceable, (flatten(x_spec), tensors)))
     order, mixings = found
     inputs = {name: calls.inputs[name] for name in children if name in calls.inputs}
     return inputs, nested(order, specs), (mixings, calls.mixings)

@@ -18,7 +18,7 @@ from jkeras.core.context import Context
 from jkeras.core.errors import GraphError, ShapeError, UnknownNameError
 from jkeras.core.masks import Masked, checked_mixing, strongest, unmask, with_mask
 from jkeras.core.nest import flatten, map_nest, nested
-from jkeras.core.shapes import agreed, forget, need_known, shapes_of
+from jkeras.core.shapes import agreed, forget, need_known, shapes_of, traceable
 
 if TYPE_CHECKING:
     from jkeras.core.layer import Layer
@@ -71,7 +71,8 @@ def _run_abstractly(layer: Layer, x_spec: Any, arguments: dict[str, Any], dtype:
         order.append(hollow(y))
         return flatten(y)
 
-    specs = jax.eval_shape(forward, params, state, flatten(x_spec), tensors)
+    leaves, tensors = jax.tree.map(traceable, (flatten(x_spec), tensors))
+    specs = jax.eval_shape(forward, params, state, leaves, tensors)
     return nested(order[0], specs)
 
 

@@ -55,6 +55,13 @@ def spec(shape: Any, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(sizes, jnp.dtype(dtype))
 
 
+def traceable(described: Any) -> Any:
+    """Return a spec with the dtype that JAX will compute in: 64 bits are 32 to it by default, and newer versions warn of them."""
+    if not isinstance(described, jax.ShapeDtypeStruct):
+        return described
+    return jax.ShapeDtypeStruct(described.shape, jax.dtypes.canonicalize_dtype(described.dtype, allow_extended_dtype=True))
+
+
 def shape_of(described: Any) -> Shape:
     """Return the shape of an array or spec as users see it, with ``None`` for an unknown size."""
     return tuple(size if isinstance(size, int) else None for size in described.shape)

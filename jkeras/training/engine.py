@@ -21,7 +21,7 @@ from jkeras.core.compilation import jit_quickly
 from jkeras.core.context import Context
 from jkeras.core.describe import variables
 from jkeras.core.masks import unmask
-from jkeras.core.shapes import is_key
+from jkeras.core.shapes import is_key, traceable
 from jkeras.training.step import Batch, Trainer, TrainState, pick
 
 _CONFIG: Any = jax.config  # whose attributes the type checker does not know
@@ -98,7 +98,7 @@ class Engine:
 
     def check_batch(self, batch: Batch, rows: int) -> None:
         """Trace the objective on specs of a batch of so many rows, so that a wrong shape is refused before anything runs."""
-        specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype), batch)
+        specs = jax.tree.map(lambda a: traceable(jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype)), batch)
         known = signature(specs)
         if known in self._checked or self.eager:  # a debugger is to meet numbers, not shapes
             return
