@@ -269,7 +269,7 @@ def along(identifier: Any, input_axes: tuple[int, ...], output_axes: tuple[int, 
     axes = {"input_axes": input_axes, "output_axes": output_axes}
     if not isinstance(found, Named) or found.config.get("input_axes", 0) is not None:
         return found
-    return names.makers[found.kind](**{**found.config, **axes})
+    return names.makers["functions"][found.kind](**{**found.config, **axes})
 
 
 @functools.cache

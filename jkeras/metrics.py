@@ -18,6 +18,7 @@ from jkeras.core.errors import ShapeError
 from jkeras.core.layer import spell
 from jkeras.core.named import look_up
 from jkeras.core.shapes import shape_of
+from jkeras.losses.loss import aligned, widen
 
 
 class Total(NamedTuple):
@@ -89,7 +90,7 @@ def MeanMetricWrapper(fn: Callable[[Any, Any], Any], name: str | None = None) ->
 
 
 def _add_values(fn: Callable[[Any, Any], Any], total: Total, targets: Any, outputs: Any, weights: Any = None) -> Total:
-    return add_to(total, fn(*losses.aligned(jnp.asarray(targets), losses.widen(jnp.asarray(outputs)))), weights)
+    return add_to(total, fn(*aligned(jnp.asarray(targets), widen(jnp.asarray(outputs)))), weights)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:

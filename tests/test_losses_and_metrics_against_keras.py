@@ -27,14 +27,7 @@ LOSSES = [
     ("MeanAbsoluteError", {}, "reals"),
     ("BinaryCrossentropy", {}, "binary"),
     ("BinaryCrossentropy", {"from_logits": True}, "binary logits"),
-    ("BinaryCrossentropy", {"label_smoothing": 0.2}, "binary"),
-    ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.2}, "binary logits"),
-    ("CategoricalCrossentropy", {}, "one-hot"),
-    ("CategoricalCrossentropy", {"from_logits": True}, "one-hot logits"),
-    ("CategoricalCrossentropy", {"label_smoothing": 0.3}, "one-hot"),
-    ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.3}, "one-hot logits"),
     ("SparseCategoricalCrossentropy", {}, "classes"),
-    ("SparseCategoricalCrossentropy", {"from_logits": True}, "classes logits"),
 ]
 IDS = [f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, options, _ in LOSSES]
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight", "none"]

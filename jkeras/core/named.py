@@ -16,7 +16,8 @@ from jkeras.core.layer import spell
 
 tables = TABLES  # "initializer" and the like to the function that looks one up
 
-makers: dict[str, Callable[..., Any]] = {}  # constructors of named functions by name
+# what makes configured objects, by module and by name: "MeanSquaredError" is a loss and a metric
+makers: dict[str, dict[str, Callable[..., Any]]] = {"functions": {}, "losses": {}, "metrics": {}, "optimizers": {}}
 
 
 class Written:
@@ -32,7 +33,32 @@ class Written:
         return cls(**config)
 
 
-class Named(Written):
+class Configured(Written):
+    """What a constructor of a table made, so that it can be shown, pickled and written to a file.
+
+    Attributes:
+      module: the table of :data:`makers`.
+      kind: the constructor's name in it; empty for what no constructor made.
+      config: the arguments of the call.
+    """
+
+    module = "functions"
+    kind = ""
+    config: Mapping[str, Any] = {}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the call that made it, by name."""
+        return dict(self.config)
+
+    def __reduce__(self) -> Any:
+        """Pickle the call that made it: closures have no names."""
+        return (made_again, (makers[self.module][self.kind], dict(self.config))) if self.kind else super().__reduce__()
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.config.items())})"
+
+
+class Named(Configured):
     """A function together with the constructor call that made it, so that it can be shown and written to a file.
 
     Two of them are equal if equal calls with plain arguments (numbers, strings, tuples) made them.
@@ -46,14 +72,6 @@ class Named(Written):
         """Call the function."""
         return self.function(*args, **kwargs)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the call that made it, by name."""
-        return dict(self.config)
-
-    def __reduce__(self) -> Any:
-        """Pickle the call that made it: closures have no names."""
-        return made_again, (makers[self.kind], dict(self.config))
-
     @property
     def is_plain(self) -> bool:
         """Whether its arguments hold no array and no function."""
@@ -65,9 +83,6 @@ class Named(Written):
     def __hash__(self) -> int:
         return hash(self.plain_key) if self.is_plain else id(self)
 
-    def __repr__(self) -> str:
-        return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.config.items())})"
-
 
 def named(constructor: Callable[..., Callable[..., Any]], kind: type[Named] = Named) -> Callable[..., Named]:
     """Turn a function that returns a function into a constructor of :class:`Named` functions."""
@@ -78,7 +93,7 @@ def named(constructor: Callable[..., Callable[..., Any]], kind: type[Named] = Na
         bound = bind(constructor.__name__, signature, args, kwargs)
         return kind(constructor(*bound.args, **bound.kwargs), constructor.__name__, dict(bound.arguments))
 
-    makers[constructor.__name__] = make
+    makers["functions"][constructor.__name__] = make
     return make
 
 

@@ -23,12 +23,13 @@ from jkeras.core.face import TABLES
 from jkeras.core.functions import find, name_of
 from jkeras.core.graph import Fixed, Program, Step
 from jkeras.core.layer import Layer
-from jkeras.core.named import Named, makers
+from jkeras.core.named import Configured, makers
 from jkeras.core.operation import Hole
 from jkeras.core.shell import layer_of
 
 MODELS: dict[str, Callable[[Reader, Any], Any]] = {}  # what makes a model of each kind from its config; models fill it in
-_TABLES = {"layers": "layer", "custom": "custom layer", "functions": "function", "models": "model"}
+_TABLES = {"layers": "layer", "custom": "custom layer", "models": "model", "functions": "function", "losses": "loss"}
+_TABLES |= {"metrics": "metric", "optimizers": "optimizer"}
 
 
 def _hole_of(index: Any) -> Hole:
@@ -104,9 +105,9 @@ class Writer:
             return {"dict": {name: self.write(part, where) for name, part in value.items()}}
         if isinstance(value, Layer):
             return self.layer(value)
-        if isinstance(value, Named):
+        if isinstance(value, Configured) and value.kind:
             config = {name: self.write(given, where) for name, given in value.config.items()}
-            return {"module": "functions", "class_name": value.kind, "config": config}
+            return {"module": value.module, "class_name": value.kind, "config": config}
         if callable(value) and (name := name_of(value)):  # jax.nn.relu, jkeras.ops.relu
             return {"function": name}
         raise TypeError(f"{where} cannot be written as JSON: {value!r} is no number, string, layer or named function.")
@@ -219,8 +220,8 @@ class Reader:
         self._tables: dict[str, Mapping[str, Any]] = {
             "layers": CONSTRUCTORS,
             "custom": custom,
-            "functions": makers,
             "models": MODELS,
+            **makers,
         }
         self._seen: list[Any] = []
 
@@ -288,7 +289,7 @@ class Reader:
         if not isinstance(config, dict) or not all(isinstance(name, str) for name in config):
             raise ValueError(f"The config of {kind} must be a dictionary of arguments by name, but is {config!r}.")
         with noted(f"In the config of {kind} {config.get('name')!r}." if "name" in config else f"In the config of {kind}."):
-            if module == "functions":
+            if module in makers:
                 return made_again(known[kind], self._arguments(config))
             return self._numbered(lambda: known[kind](self, config)) if module == "models" else self.layer(known[kind], config)
 

@@ -174,9 +174,10 @@ def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
             raise DataError(f"{what} are missing: the output has a loss or a metric.")
         arrays[name] = narrow(to_array(found[name], what))
         loss = objective.losses[name]
-        if loss is not None and loss.classes:
-            classes = int(specs[name].shape[-1])
-            check_range(arrays[name], classes, what, f"the output has {classes} classes")
+        if loss is not None and loss.class_axis is not None:
+            classes = int(specs[name].shape[loss.class_axis])
+            numbers = arrays[name][arrays[name] != loss.config.get("ignore_class")]
+            check_range(numbers, classes, what, f"the output has {classes} classes")
             if arrays[name].dtype.kind == "f":
                 arrays[name] = cast_to(arrays[name], np.int32, what)
     return arrays

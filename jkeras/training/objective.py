@@ -14,6 +14,7 @@ from jkeras import losses, metrics
 from jkeras.core.errors import UnknownNameError, nearest, noted
 from jkeras.core.masks import lengthened, restricted
 from jkeras.core.nest import flatten, is_numbers, map_nest, resolve
+from jkeras.losses.loss import widen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,10 +78,10 @@ class Objective:
         for name, loss in self.losses.items():
             if loss is not None:
                 where = f" of output {name!r}" if len(self.names) > 1 else ""
-                logits = outcome.logits[name] if loss.closing is not None and outcome.activation[name] is loss.closing else None
+                seen = (outcome.logits[name], outcome.activation[name])
                 with noted(f"In loss {loss.name!r}{where}."):
-                    values = loss.values(outcome.targets[name], outcome.outputs[name], logits, where)
-                parts[name] = losses.reduce(values, outcome.weights[name], outcome.mask_of(name), loss.reduction)
+                    targets, outputs = outcome.targets[name], outcome.outputs[name]
+                    parts[name] = loss.reduced(targets, outputs, outcome.weights[name], outcome.mask_of(name), *seen)
         total = sum((self.weights[name] * value for name, value in parts.items()), penalty)
         return total, parts
 
@@ -172,9 +173,9 @@ def outcome_of(names: Any, y: Any, batch: Any) -> Outcome:
 
     def arrange(name: str, leaf: Any) -> None:
         if leaf.activation is None:
-            parts[name] = (losses.widen(leaf.value), None, None, leaf.mask)
+            parts[name] = (widen(leaf.value), None, None, leaf.mask)
         else:  # half precision is widened before the activation, not after it
-            logits = losses.widen(leaf.logits)
+            logits = widen(leaf.logits)
             value = leaf.value if logits is leaf.logits else leaf.activation(logits)
             parts[name] = (value, logits, leaf.activation, leaf.mask)
 
