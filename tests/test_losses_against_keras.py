@@ -108,7 +108,7 @@ def test_a_loss_has_the_value_and_gradient_of_keras_under_every_reduction(name, 
     y_true, y_pred = data_of(kind, SHAPES[rank])
     values = both(name, options, reduction="none")[0](y_true, y_pred)
     weight = np.random.default_rng(1).uniform(0, 2, values.shape).astype("float32") if values.ndim else None
-    for reduction in REDUCTIONS:
+    for reduction in REDUCTIONS if kind != "writing" else ("sum", "none"):  # whose loops are compiled anew in every call
         ours, theirs = both(name, options, reduction=reduction)
         for w in [None] if weight is None else [None, weight]:
             if name == "Circle" and w is not None:
@@ -166,7 +166,7 @@ def test_values_and_gradients_are_finite_at_limits_and_where_nothing_counts(name
     shape = SHAPES["step" if kind not in RANKS else RANKS[kind][0]]
     y_true, y_pred = data_of(kind, shape)
     loss = both(name, options)[0]
-    for p in extremes(kind, shape):
+    for p in extremes(kind, shape)[:: 1 if kind != "writing" else 3]:
         value, gradient = value_and_gradient(loss, y_true, jnp.asarray(p))
         assert np.isfinite(value), p[0]
         assert np.isfinite(gradient).all(), p[0]
