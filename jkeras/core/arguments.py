@@ -68,6 +68,13 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
     return number
 
 
+def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    """Return an argument that must be one of a few words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, but got {value!r}.")
+    return value
+
+
 def checked_bool(what: str, value: Any) -> bool:
     """Return True or False, also of NumPy's kind; refuse what would only count as one of them."""
     if not isinstance(value, (bool, np.bool_)):

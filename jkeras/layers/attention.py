@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import Context, Definition, Masked, layer, weight
+from jkeras.core.arguments import choice
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shapes_of
 from jkeras.layers.attending import not_later
-from jkeras.layers.common import choice, drop, fraction, seeded
+from jkeras.layers.common import drop, fraction, seeded
 
 
 def _attention(

@@ -26,13 +26,6 @@ def fraction(name: str, value: Any) -> float:
     return float(value)
 
 
-def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    """Return an argument that must be one of a few words."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, but got {value!r}.")
-    return value
-
-
 def need_ndim(x: Any, axes: tuple[str, ...], at_least: bool = False) -> None:
     """Refuse an input whose number of axes is not that of ``axes``, and name the axes that were expected."""
     if x.ndim == len(axes) or (at_least and x.ndim > len(axes)):

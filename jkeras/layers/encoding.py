@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Definition, Layer, Masked, layer
-from jkeras.core.arguments import whole_number
-from jkeras.layers.common import choice, no_weights, stateless
+from jkeras.core.arguments import choice, whole_number
+from jkeras.layers.common import no_weights, stateless
 
 ONES = ("one_hot", "multi_hot", "count")
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.ndimage
 
-from jkeras.layers.common import choice
+from jkeras.core.arguments import choice
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 FILL_MODES = ("reflect", "wrap", "constant", "nearest", "mirror")

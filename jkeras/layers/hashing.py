@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Definition, layer
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import choice, whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.layers.common import choice, no_weights
+from jkeras.layers.common import no_weights
 from jkeras.layers.encoding import ONES, dense_only, encoded
 from jkeras.layers.fingerprints import Word, chained, farmhash, siphash, word
 

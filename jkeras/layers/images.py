@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Context, Definition, Masked, layer
-from jkeras.layers.common import choice, no_weights, real, seeded, stateless
+from jkeras.core.arguments import choice
+from jkeras.layers.common import no_weights, real, seeded, stateless
 from jkeras.layers.spatial import is_channels_first, need_space
 
 

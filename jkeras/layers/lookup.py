@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jkeras.core import Definition, layer
-from jkeras.layers.common import choice
+from jkeras.core.arguments import choice
 from jkeras.layers.encoding import dense_only
 from jkeras.layers.vocabulary import Vocabulary, documents_of, methods_of, on_host, vocabulary_of
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Definition, layer
-from jkeras.layers.common import choice
+from jkeras.core.arguments import choice
 from jkeras.layers.geometry import FILL_MODES, warped
 from jkeras.layers.images import bounds, drawn, in_training
 from jkeras.layers.spatial import is_channels_first

@@ -7,8 +7,9 @@ import inspect
 from typing import Any
 
 from jkeras.core import Definition, layer
+from jkeras.core.arguments import choice
 from jkeras.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
-from jkeras.layers.common import choice, penalised
+from jkeras.layers.common import penalised
 from jkeras.layers.rnn import Options, recurrent
 
 

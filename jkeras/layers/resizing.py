@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jkeras.core import Context, Definition, layer
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import choice, whole_number
 from jkeras.core.shapes import is_float
-from jkeras.layers.common import choice, no_weights, real, seeded, stateless
+from jkeras.layers.common import no_weights, real, seeded, stateless
 from jkeras.layers.geometry import INTERPOLATIONS, middle, resized
 from jkeras.layers.spatial import back, in_format, is_channels_first, last, need_space
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import choice, whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.masks import Masked
 from jkeras.core.shapes import shape_of
-from jkeras.layers.common import choice, need_ndim
+from jkeras.layers.common import need_ndim
 
 SPACE = {1: ("time",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _WORDS = {1: "one", 2: "two", 3: "three"}

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from jkeras.core import Definition, layer
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import choice, whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.layers.common import choice
 from jkeras.layers.encoding import dense_only
 from jkeras.layers.lookup import strings
 from jkeras.layers.vocabulary import batches, methods_of, on_host, vocabulary_of

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core import Definition, layer
-from jkeras.layers.common import choice, real, stateless
+from jkeras.core.arguments import choice
+from jkeras.layers.common import real, stateless
 from jkeras.layers.spatial import in_format, is_channels_first, per_axis
 
 _METHODS = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "lanczos3": "lanczos3", "lanczos5": "lanczos5"}

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from jkeras.core import Definition, Layer
-from jkeras.core.arguments import whole_number
+from jkeras.core.arguments import choice, whole_number
 from jkeras.core.context import is_traced
 from jkeras.core.errors import GraphError
-from jkeras.layers.common import choice
 from jkeras.layers.encoding import encoded
 from jkeras.layers.hashing import of_strings, salted
 

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jkeras.core import Calls, Definition, Masked, as_layer, clone, composite, layer
+from jkeras.core.arguments import choice
 from jkeras.core.errors import ShapeError
 from jkeras.core.masks import all_of, folded, unfolded, unmask
 from jkeras.core.nest import flatten, map_nest, nested
 from jkeras.core.shapes import shape_of, shapes_of
-from jkeras.layers.common import choice, need_ndim
+from jkeras.layers.common import need_ndim
 
 
 @layer

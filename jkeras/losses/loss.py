@@ -93,7 +93,7 @@ class Loss(Configured):
         values = self.values(targets, outputs, logits, activation)
         if self.counts is not None:
             counted = self.counts(targets, values)
-            mask = counted if mask is None else counted & _spread(mask, values)
+            mask = counted if mask is None else counted & spread(mask, values)
         return reduce(values, weight, mask, self.reduction)
 
     def __repr__(self) -> str:
@@ -211,32 +211,32 @@ def reduce(values: Any, weight: Any, mask: Any, reduction: str) -> Any:
       reduction: one of :data:`REDUCTIONS`.
     """
     if reduction == "none":
-        kept = values if mask is None else jnp.where(_spread(mask, values), values, 0)
-        return kept if weight is None else kept * _spread(weight, kept)
+        kept = values if mask is None else jnp.where(spread(mask, values), values, 0)
+        return kept if weight is None else kept * spread(weight, kept)
     if values.ndim == 0:
         if weight is None:
             return values
-        valid = jnp.ones_like(weight) if mask is None else _spread(mask, weight).astype(weight.dtype)
+        valid = jnp.ones_like(weight) if mask is None else spread(mask, weight).astype(weight.dtype)
         return values * jnp.sum(weight * valid) / jnp.sum(valid)
     size = values.size
     factor = jnp.ones((), values.dtype)
     if mask is not None:
-        keep = _spread(mask, values)
+        keep = spread(mask, values)
         values = jnp.where(keep, values, 0)
         factor = mask.size / jnp.maximum(jnp.sum(mask), 1).astype(values.dtype)
     if weight is not None:
-        spread = jnp.broadcast_to(_spread(weight, values), values.shape)
-        values = values * spread
+        weights = jnp.broadcast_to(spread(weight, values), values.shape)
+        values = values * weights
     if reduction == "sum":
         return jnp.sum(values)
     if reduction == "mean_with_sample_weight" and weight is not None:
-        counted = spread if mask is None else jnp.where(keep, spread, 0)
+        counted = weights if mask is None else jnp.where(keep, weights, 0)
         total = jnp.sum(counted)
         return jnp.where(total == 0, 0, jnp.sum(values) / jnp.where(total == 0, 1, total))
     return jnp.sum(values) / size * factor
 
 
-def _spread(weight: Any, values: Any) -> Any:
+def spread(weight: Any, values: Any) -> Any:
     """Give weights ``(batch,)``, ``(batch, 1)`` or ``(batch, time)`` as many axes as the values have."""
     if weight.ndim > values.ndim and weight.shape[-1] == 1:
         weight = weight.reshape(weight.shape[:-1])

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import jax.scipy.ndimage
 
 from jkeras import random
+from jkeras.core.arguments import choice
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.layers.common import choice
 from jkeras.layers.geometry import FILL_MODES, looked_up, warped
 from jkeras.ops.image import bell, filtered, offered, on_batches
 

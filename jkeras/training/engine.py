@@ -103,7 +103,7 @@ class Engine:
         if known in self._checked or self.eager:  # a debugger is to meet numbers, not shapes
             return
         params, state = variables(self.trainer.layer, self.trainer.input_spec)
-        jax.eval_shape(lambda p, s, b: self.trainer.test_step(p, s, self.trainer.objective.empty(), b), params, state, specs)
+        jax.eval_shape(lambda p, s, b: self.trainer.test_step(p, s, self.trainer.empty(), b), params, state, specs)
         self._checked.add(known)
 
     def order(self, state: TrainState, n: int, total: int) -> jax.Array:
@@ -135,7 +135,7 @@ class Engine:
     def empty(self) -> Any:
         """Return the totals of an epoch that has not begun."""
         if self._empty is None:
-            self._empty = jax.device_get(self.trainer.objective.empty())
+            self._empty = jax.device_get(self.trainer.empty())
         return self._empty
 
     def _predict(self, params: Any, state: Any, x: Any, key: Any, i: Any) -> Any:

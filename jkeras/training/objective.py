@@ -15,6 +15,9 @@ from jkeras.core.errors import UnknownNameError, nearest, noted
 from jkeras.core.masks import lengthened, restricted
 from jkeras.core.nest import flatten, is_numbers, map_nest, resolve
 from jkeras.losses.loss import widen
+from jkeras.metrics.metric import add_to
+
+_MEAN = metrics.Mean()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +47,11 @@ class Objective:
         return [name for name in self.names if self.losses[name] is not None or self.metrics[name]]
 
     @property
+    def sized(self) -> bool:
+        """Whether a metric's totals depend on the shape of an output."""
+        return any(metric.sized for chosen in self.metrics.values() for metric, _ in chosen)
+
+    @property
     def mixes_examples(self) -> bool:
         """Whether a loss or metric, being the user's own, may look at a batch as a whole."""
         own = [loss for loss in self.losses.values() if loss is not None and not loss.per_example]
@@ -51,9 +59,11 @@ class Objective:
 
     def log_names(self) -> list[str]:
         """List what a step logs, in the order of ``evaluate``: loss, output losses, then metrics."""
-        parts = [f"{name}_loss" for name in self.names if self.losses[name]] if self._several_losses else []
         named = [self._log_name(name, m) for name in self.names for m, _ in self.metrics[name]]
-        return ["loss", *parts, *(sorted(named) if len(self.names) > 1 else named)]
+        return [*self._loss_names(), *(sorted(named) if len(self.names) > 1 else named)]
+
+    def _loss_names(self) -> list[str]:
+        return ["loss", *(f"{name}_loss" for name in self.names if self.losses[name] and self._several_losses)]
 
     @property
     def _several_losses(self) -> bool:
@@ -85,12 +95,12 @@ class Objective:
         total = sum((self.weights[name] * value for name, value in parts.items()), penalty)
         return total, parts
 
-    def empty(self) -> dict[str, Any]:
-        """Make the totals of an epoch that has not begun."""
-        kept = {name: metrics.Mean().init() for name in self.log_names()}
+    def empty(self, specs: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the totals of an epoch that has not begun, for outputs of these specs."""
+        kept: dict[str, Any] = {name: _MEAN.init() for name in self._loss_names()}
         for output in self.names:
             for metric, _ in self.metrics[output]:
-                kept[self._log_name(output, metric)] = metric.init()
+                kept[self._log_name(output, metric)] = metric.empty(specs.get(output))
         return kept
 
     def add(self, totals: Mapping[str, Any], outcome: Outcome, total: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +109,7 @@ class Objective:
         count = outcome.count()
         values = {"loss": total, **({f"{name}_loss": v for name, v in parts.items()} if self._several_losses else {})}
         for name, value in values.items():
-            after[name] = metrics.add_to(totals[name], value, count)
+            after[name] = add_to(totals[name], value, count)
         for output in self.names:
             for metric, weighted in self.metrics[output]:
                 name = self._log_name(output, metric)
@@ -110,9 +120,7 @@ class Objective:
 
     def results(self, totals: Mapping[str, Any]) -> dict[str, Any]:
         """Turn totals into numbers, by log name, in alphabetical order as Keras logs them."""
-        found = {
-            name: metrics.Mean().result(totals[name]) for name in self.log_names() if isinstance(totals[name], metrics.Total)
-        }
+        found = {name: _MEAN.result(totals[name]) for name in self._loss_names()}
         for output in self.names:
             for metric, _ in self.metrics[output]:
                 name = self._log_name(output, metric)
@@ -264,5 +272,5 @@ def _distinct(chosen: tuple) -> tuple:
         name = f"weighted_{metric.name}" if weighted and metric.name in used else metric.name
         used[name] = used.get(name, -1) + 1
         name = f"{name}_{used[name]}" if used[name] else name
-        named.append((dataclasses.replace(metric, name=name), weighted))
+        named.append((metric.renamed(name), weighted))
     return tuple(named)

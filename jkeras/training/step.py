@@ -167,14 +167,12 @@ class Trainer:
           ``jax.value_and_grad(..., has_aux=True)`` takes.
         """
         ctx = self._context(True, key)
-        total, (totals, state) = self._loss(params, state, self.objective.empty(), self.named(batch), ctx)
+        total, (totals, state) = self._loss(params, state, self.empty(), self.named(batch), ctx)
         return total, (self.objective.results(totals), state)
 
     def grads(self, params: Any, state: Any, batch: Any, key: jax.Array | None = None) -> tuple[Any, tuple[dict[str, Any], Any]]:
         """Compute the gradients of :meth:`loss` with respect to the parameters that learn: ``(grads, (logs, state))``."""
-        grads, (_, totals, state) = self._grads(
-            params, state, self.objective.empty(), self.named(batch), self._context(True, key)
-        )
+        grads, (_, totals, state) = self._grads(params, state, self.empty(), self.named(batch), self._context(True, key))
         return grads, (self.objective.results(totals), state)
 
     def update(self, state: TrainState, grads: Any, **extra: Any) -> TrainState:
@@ -195,7 +193,7 @@ class Trainer:
 
     def step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """Take one optimizer step; the logs are those of this batch."""
-        state, totals = self.train_step(state, self.objective.empty(), self.named(batch))
+        state, totals = self.train_step(state, self.empty(), self.named(batch))
         return state, self.objective.results(totals)
 
     def epoch(
@@ -213,7 +211,7 @@ class Trainer:
         n = jax.tree.leaves(data)[0].shape[0]
         order = self.order(state, n) if shuffle else jnp.arange(n)
         full, rest = divmod(n, batch_size)
-        totals = self.objective.empty()
+        totals = self.empty()
         if rest and not self.mixes_examples(training=True):
             order = jnp.pad(order, (0, batch_size - rest))
             state, totals = self.loop(state, totals, data, order, jnp.int32(n), 0, full + 1, batch_size, True)
@@ -226,10 +224,14 @@ class Trainer:
 
     def evaluate(self, state: TrainState, data: Any) -> dict[str, Any]:
         """Judge the model on all data at once, without training it."""
-        totals, _ = self.test_step(state.params, state.state, self.objective.empty(), self.named(data))
+        totals, _ = self.test_step(state.params, state.state, self.empty(), self.named(data))
         return self.objective.results(totals)
 
     # -- what they are made of, and fit compiles: steps that add to an epoch's totals -------------------------------
+
+    def empty(self) -> dict[str, Any]:
+        """Make the totals of an epoch that has not begun."""
+        return self.objective.empty(self.output_specs if self.objective.sized else {})
 
     def _context(self, training: bool, key: Any) -> Context:
         return Context(training, key, compute_dtype=self.compute_dtype, frozen=self.frozen)
