@@ -31,8 +31,12 @@ MODULES = (
     "ops.linalg",
     "ops.nn",
     "ops.numpy",
+    "losses",
+    "metrics",
+    "optimizers",
+    "optimizers.schedules",
 )
-COMMON = {"name", "dtype", "trainable", "autocast", "activity_regularizer"}
+COMMON = {"name", "dtype", "trainable", "autocast", "activity_regularizer"}  # which every layer takes
 RARE = "a rarer augmentation of images or sound, which the catalogue leaves out"
 CLASSES = "a class of Keras's; layers are functions here"
 FOREIGN = "layers of other libraries come through jkeras.core's adapters, by names of their own"
@@ -51,6 +55,16 @@ REASONS = {  # of names that jkeras leaves out
         **dict.fromkeys(["InputSpec", "Wrapper"], CLASSES),
         **dict.fromkeys(["FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"], FOREIGN),
     },
+    "optimizers": {
+        **dict.fromkeys(["MultiOptimizer", "OptimizerMap"], "PathOptimizer: by patterns of paths instead of by layers"),
+        "legacy": "Keras 2's, which Keras 3 refuses as well",
+    },
+}
+BASES = {  # whose arguments are other ones
+    "losses": {"Loss": "takes the function; a class of Keras's is written by overriding call"},
+    "metrics": {"Metric": "takes the three functions; a class of Keras's is written by overriding its methods"},
+    "optimizers": {"Optimizer": "takes an Optax transformation; a class of Keras's is written by overriding update_step"},
+    "optimizers.schedules": {"LearningRateSchedule": "takes the function; a class of Keras's is written by overriding __call__"},
 }
 LAST = {  # arguments of Keras's that nothing here reads, by name
     "lora_rank": "low-rank training of whole models is not offered yet",
@@ -65,14 +79,14 @@ LAST = {  # arguments of Keras's that nothing here reads, by name
 }
 
 
-def parameters(thing):
-    """Return (name, default) of a callable's arguments, without those that every layer has and what is never used."""
+def parameters(thing, common=()):
+    """Return (name, default) of a callable's arguments, without those that all of its kind have and what is never used."""
     try:
         given = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
         return None
     named = [p for p in given if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "self"]
-    return [(p.name, p.default) for p in named if p.name not in COMMON and p.name not in LAST]
+    return [(p.name, p.default) for p in named if p.name not in common and p.name not in LAST]
 
 
 def same(a, b):
@@ -89,7 +103,10 @@ def judged(module, name):
     if not hasattr(within(jkeras, module), name):
         return "missing", REASONS.get(module, {}).get(name, "NO REASON")
     ours = getattr(within(jkeras, module), name)
-    wanted, got = parameters(theirs), parameters(ours)
+    common = () if module.split(".")[0] in BASES else COMMON
+    wanted, got = parameters(theirs, common), parameters(ours, common)
+    if name in BASES.get(module, {}):
+        return "yes", BASES[module][name]
     if not callable(theirs) or inspect.ismodule(theirs) or wanted is None or got is None:
         return "yes", ""
     for i, (argument, default) in enumerate(wanted):

@@ -17,7 +17,9 @@ from jkeras.core.layer import spell
 tables = TABLES  # "initializer" and the like to the function that looks one up
 
 # what makes configured objects, by module and by name: "MeanSquaredError" is a loss and a metric
-makers: dict[str, dict[str, Callable[..., Any]]] = {"functions": {}, "losses": {}, "metrics": {}, "optimizers": {}}
+makers: dict[str, dict[str, Callable[..., Any]]] = {
+    module: {} for module in ("functions", "losses", "metrics", "optimizers", "schedules")
+}
 
 
 class Written:

@@ -29,7 +29,7 @@ from jkeras.core.shell import layer_of
 
 MODELS: dict[str, Callable[[Reader, Any], Any]] = {}  # what makes a model of each kind from its config; models fill it in
 _TABLES = {"layers": "layer", "custom": "custom layer", "models": "model", "functions": "function", "losses": "loss"}
-_TABLES |= {"metrics": "metric", "optimizers": "optimizer"}
+_TABLES |= {"metrics": "metric", "optimizers": "optimizer", "schedules": "schedule"}
 
 
 def _hole_of(index: Any) -> Hole:

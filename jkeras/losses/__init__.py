@@ -106,11 +106,11 @@ def serialize(loss: Any) -> Any:
     return written(loss, "loss")
 
 
-def deserialize(config: Any, custom_objects: Any = None) -> Any:
+def deserialize(name: Any, custom_objects: Any = None) -> Any:
     """Return the loss that :func:`serialize` wrote down.
 
     Args:
-      config: plain data.
+      name: plain data: a name, or what a call of :func:`serialize` returned.
       custom_objects: functions of your own by name.
 
     Raises:
@@ -120,7 +120,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
       >>> deserialize(serialize(Huber(2.0))).name
       'huber_loss'
     """
-    return made(config, "loss", custom_objects)
+    return made(name, "loss", custom_objects)
 
 
 __all__ = [

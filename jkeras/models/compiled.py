@@ -62,8 +62,9 @@ class Compiled:
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
         if self._engine is None or self._engine[0] is not self.layer:
-            optimizer, frozen = self._compiled["optimizer"].transformation, self._frozen_when_compiled()
-            trainer = Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen)
+            chosen, frozen = self._compiled["optimizer"], self._frozen_when_compiled()
+            optimizer, scale = chosen.transformation, chosen.loss_scale
+            trainer = Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen, loss_scale=scale)
             self._engine = self.layer, Engine(trainer, self._compiled["run_eagerly"])
         return self._engine[1]
 
@@ -134,6 +135,11 @@ class Compiled:
         """Hold the training state that follows from the one held, of the same shapes."""
         store.write(self.layer, state.params, state.state)
         self._opt_state, self._step, self._key = state.opt_state, state.step, state.key
+
+    def finish(self) -> None:
+        """End training: weights of which the optimizer keeps a running mean become that."""
+        if self.optimizer.config.get("use_ema") and self._opt_state is not None:
+            self.carry_on(self.trainer.finished(self.train_state()))
 
     def marks(self) -> list[Any]:
         """List what makes the training state; as long as nothing is set, no weight and no learning rate, these very objects."""

@@ -185,6 +185,7 @@ def run_epochs(
                 show.end(run.done, logs, engine.compile_seconds - compiled_before)
                 if model.stop_training:
                     break
+            model.finish()
     finally:
         engine.spare.drop()
         show.close()

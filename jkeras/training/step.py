@@ -37,6 +37,7 @@ from jkeras.core.face import argument_about
 from jkeras.core.layer import Layer, penalties_in, run
 from jkeras.core.nest import get_in, is_numbers, resolve, set_in
 from jkeras.core.shapes import as_column
+from jkeras.optimizers.common import average_in
 from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
@@ -89,6 +90,10 @@ def take(data: Any, index: jax.Array) -> Any:
     return jax.tree.map(pick_from, data)
 
 
+def _unscaled(opt_state: Any) -> None:
+    return None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trainer:
     """A model's pure training functions.
@@ -100,6 +105,8 @@ class Trainer:
       input_spec: what the model's inputs look like.
       frozen: the paths of layers that do not learn, every path of each.
       compute_dtype: the dtype in which layers compute; None (default) leaves arrays as they are.
+      loss_scale: of the optimizer's state, by what the loss is multiplied before gradients are taken, which are divided by it, so
+        that small ones are not lost in half precision; a number, or None (default) for nothing.
     """
 
     layer: Layer
@@ -108,6 +115,7 @@ class Trainer:
     input_spec: Any
     frozen: frozenset[tuple[str, ...]] = frozenset()
     compute_dtype: Any = None
+    loss_scale: Callable[[Any], Any] = _unscaled
 
     # -- what is known before anything runs ---------------------------------------------------------------------------
 
@@ -191,6 +199,11 @@ class Trainer:
             learned = set_in(learned, path, project(get_in(learned, path)))
         return state._replace(params=joined(learned, fixed), opt_state=opt_state, step=state.step + 1)
 
+    def finished(self, state: TrainState) -> TrainState:
+        """Put the running mean of the weights in their place, where the optimizer keeps one, as ``fit`` does at last."""
+        average = average_in(state.opt_state)
+        return state if average is None else state._replace(params=joined(average, divided(state.params, self.frozen)[1]))
+
     def step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """Take one optimizer step; the logs are those of this batch."""
         state, totals = self.train_step(state, self.empty(), self.named(batch))
@@ -244,16 +257,23 @@ class Trainer:
         total, parts = self.objective.losses_of(outcome, penalty)
         return total, (self.objective.add(totals, outcome, total, parts), state)
 
-    def _grads(self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context) -> tuple[Any, tuple[Any, Any, Any]]:
+    def _grads(
+        self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context, scale: Any = None
+    ) -> tuple[Any, tuple[Any, Any, Any]]:
         learned, fixed = divided(params, self.frozen)
-        objective = jax.value_and_grad(lambda l: self._loss(joined(l, fixed), state, totals, batch, ctx), has_aux=True)  # noqa: E741
-        (total, (totals, state)), grads = objective(learned)
-        return grads, (total, totals, state)
+
+        def objective(learned: Any) -> tuple[Any, Any]:
+            total, aux = self._loss(joined(learned, fixed), state, totals, batch, ctx)
+            return total if scale is None else total * scale, (total, *aux)
+
+        grads, found = jax.grad(objective, has_aux=True)(learned)
+        return grads if scale is None else jax.tree.map(lambda g: g / jnp.asarray(scale, g.dtype), grads), found
 
     def train_step(self, state: TrainState, totals: Any, batch: Batch) -> tuple[TrainState, Any]:
         """Take one step and add the batch to the totals."""
         ctx = self._context(True, jax.random.fold_in(state.key, state.step))
-        grads, (total, after, inner) = self._grads(state.params, state.state, totals, batch, ctx)
+        scale = self.loss_scale(state.opt_state)
+        grads, (total, after, inner) = self._grads(state.params, state.state, totals, batch, ctx, scale)
         _, fixed = divided(state.params, self.frozen)
 
         def value_fn(learned: Any) -> Any:
