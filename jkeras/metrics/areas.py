@@ -11,7 +11,7 @@ import numpy as np
 
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import nearest
-from jkeras.metrics.confusion import Counts, counting, divided, nothing
+from jkeras.metrics.confusion import Counts, counting, divided
 from jkeras.metrics.metric import constructor
 
 _BEYOND = 1e-7  # the outermost thresholds, so that each output is above the first and none above the last
@@ -120,9 +120,8 @@ def AUC(
     weights = None if label_weights is None else np.asarray(label_weights, np.float32)
     prepare = functools.partial(_prepare, from_logits, None if multi_label else weights)
     result = functools.partial(_area, kind, method, weights if multi_label else None)
-    init = functools.partial(_per_label, limits, num_labels) if multi_label else None
-    return counting(limits, result, prepare, init)
+    return counting(limits, result, prepare, functools.partial(_labels, num_labels) if multi_label else None)
 
 
-def _per_label(limits: Any, num_labels: int | None, outputs: Any = None) -> Counts:
-    return nothing(limits, (num_labels or outputs.shape[-1],))
+def _labels(num_labels: int | None, outputs: Any) -> int:
+    return num_labels or outputs.shape[-1]

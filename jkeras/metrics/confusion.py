@@ -57,19 +57,20 @@ class Counts(NamedTuple):
         return divided(self.passes, self.negatives)
 
 
-def nothing(thresholds: Any, labels: tuple[int, ...] = ()) -> Counts:
-    """Make counts of nothing."""
-    zeros = functools.partial(jnp.zeros, dtype=jnp.float32)
-    return Counts(zeros((len(thresholds), *labels)), zeros((len(thresholds), *labels)), zeros(labels), zeros(labels))
+def counts_of(places: Any, cases: Any) -> Counts:
+    """Read counts off cases ``(thresholds + 1, ..., 2)``, sorted by how many thresholds an output is above."""
+    above = jnp.flip(jnp.cumsum(jnp.flip(cases, 0), axis=0), 0)
+    said, all_of = above[1:][places], above[0]
+    return Counts(said[..., 0], said[..., 1], all_of[..., 0], all_of[..., 1])
 
 
-def add_cases(thresholds: Any, prepare: Any, counts: Counts, targets: Any, outputs: Any, weights: Any = None) -> Counts:
-    """Add a batch to counts.
+def add_cases(limits: Any, prepare: Any, cases: Any, targets: Any, outputs: Any, weights: Any = None) -> Any:
+    """Add a batch to cases, which are sorted and not compared: of many thresholds each case costs the logarithm.
 
     Args:
-      thresholds: an output above one says yes there, ``(thresholds,)``.
+      limits: thresholds, the smallest first.
       prepare: ``(targets, outputs) -> (targets, outputs, weights)``, applied first, or None.
-      counts: so far; where they are ``(thresholds, labels)`` the last axis of outputs is not added up.
+      cases: so far, ``(thresholds + 1, 2)``, or ``(thresholds + 1, labels, 2)`` where the last axis of outputs is kept apart.
       targets: anything but 0 is positive.
       outputs: of the same shape.
       weights: ``(batch, ...)`` or None.
@@ -81,27 +82,30 @@ def add_cases(thresholds: Any, prepare: Any, counts: Counts, targets: Any, outpu
     if prepare is not None:
         targets, outputs, more = prepare(targets, outputs)
         weights = weights * more
-    size = counts.positives.shape  # (labels,) or ()
-    weights = jnp.broadcast_to(weights, outputs.shape).reshape(-1, *size)
-    yes = jnp.where(targets.reshape(weights.shape) != 0, weights, 0)  # (cases, labels)
-    no = jnp.where(targets.reshape(weights.shape) != 0, 0, weights)
-    limits = jnp.asarray(thresholds, outputs.dtype).reshape(-1, 1, *(1,) * len(size))
-    said = outputs.reshape(weights.shape) > limits  # (thresholds, cases, labels); summed at once, never laid out
-    hits, alarms = (jnp.sum(jnp.where(said, kind, 0), axis=1) for kind in (yes, no))
-    return Counts(*(a + b for a, b in zip(counts, (hits, alarms, yes.sum(0), no.sum(0)), strict=True)))
+    labels = cases.shape[1:-1]
+    weights = jnp.broadcast_to(weights, outputs.shape).reshape(-1, *labels)
+    outputs, positive = outputs.reshape(weights.shape), targets.reshape(weights.shape) != 0
+    above = jnp.searchsorted(jnp.asarray(limits, outputs.dtype), outputs)  # how many thresholds each is larger than
+    above = jnp.where(jnp.isnan(outputs), 0, above)
+    both = jnp.stack([jnp.where(positive, weights, 0), jnp.where(positive, 0, weights)], axis=-1)
+    return cases.at[(above, jnp.arange(labels[0])) if labels else above].add(both)
 
 
-def counting(
-    thresholds: Any, result: Callable[[Counts], Any], prepare: Any = None, init: Callable[..., Counts] | None = None
-) -> Metric:
-    """Make a metric of counts at thresholds."""
-    limits = tuple(float(limit) for limit in thresholds)
-    update = functools.partial(add_cases, limits, prepare)
-    return Metric("", init or functools.partial(_nothing, limits), update, result, per_example=True)
+def counting(thresholds: Any, result: Callable[[Counts], Any], prepare: Any = None, sized: Any = None) -> Metric:
+    """Make a metric of counts at thresholds; ``sized`` gives the number of labels that are kept apart, from the outputs."""
+    limits = np.sort(np.asarray(thresholds, np.float32))
+    places = np.searchsorted(limits, np.asarray(thresholds, np.float32))  # where those that were given are among them
+    init = functools.partial(_no_cases, len(limits)) if sized is None else functools.partial(_no_labels, len(limits), sized)
+    update = functools.partial(add_cases, tuple(limits.tolist()), prepare)
+    return Metric("", init, update, lambda cases: result(counts_of(places, cases)), per_example=True)
 
 
-def _nothing(limits: Any) -> Counts:
-    return nothing(limits)
+def _no_cases(count: int) -> Any:
+    return jnp.zeros((count + 1, 2), jnp.float32)
+
+
+def _no_labels(count: int, sized: Callable[[Any], int], outputs: Any) -> Any:
+    return jnp.zeros((count + 1, sized(outputs), 2), jnp.float32)
 
 
 def _limits(thresholds: Any, default: float = 0.5) -> list[float]:
