@@ -1,7 +1,8 @@
 """Global settings by Keras's names: those that a library without global state can have.
 
 The dtype of numbers is float32 unless a layer, an Input or a trainer says otherwise, and channels come last; asking is answered,
-asking for something else is refused in words. ``epsilon`` is what the functions here return; layers take theirs as arguments.
+asking for something else is refused in words. The policy of precision is read where a layer is made, and is the layer's from then
+on. ``epsilon`` is what the functions here return; layers take theirs as arguments.
 What ``fit`` shows, and which frames tracebacks have, can be switched: no number depends on it, and no pure function reads it.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import jax
 
 from jkeras.core.errors import UnknownNameError
+from jkeras.core.policy import DTypePolicy, in_force, put_in_force
 
 
 class _Settings:
@@ -62,9 +64,32 @@ def set_floatx(value: str) -> None:
     """Accept ``"float32"``.
 
     Raises:
-      ValueError: for another dtype, which is given to layers as ``dtype=`` or to the trainer as ``compute_dtype``.
+      ValueError: for another dtype, which :func:`set_dtype_policy` sets for layers.
     """
-    _only("set_floatx", value, "float32", "give layers dtype=, such as Dense(8, dtype='bfloat16')")
+    _only("set_floatx", value, "float32", "set_dtype_policy says in which dtype layers are made")
+
+
+def dtype_policy() -> DTypePolicy:
+    """Return the policy that layers are made with unless they are told another; ``"float32"`` at first."""
+    return in_force()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Say in which precision layers compute that are made from now on; those that are made keep theirs.
+
+    Args:
+      policy: ``"mixed_bfloat16"`` or ``"mixed_float16"``, half precision over weights in float32; or a dtype, for both.
+
+    Raises:
+      ValueError: for another name.
+
+    Example:
+      >>> set_dtype_policy("mixed_bfloat16")
+      >>> jkeras.layers.Dense(2).compute_dtype
+      'bfloat16'
+      >>> set_dtype_policy("float32")
+    """
+    put_in_force(policy)
 
 
 def image_data_format() -> str:
@@ -136,6 +161,7 @@ __all__ = [
     "backend",
     "disable_interactive_logging",
     "disable_traceback_filtering",
+    "dtype_policy",
     "enable_interactive_logging",
     "enable_traceback_filtering",
     "epsilon",
@@ -143,6 +169,7 @@ __all__ = [
     "image_data_format",
     "is_interactive_logging_enabled",
     "is_traceback_filtering_enabled",
+    "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",

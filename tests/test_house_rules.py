@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "config": {"core"},
     "backend": {"core", "config"},
     "random": {"core"},
+    "dtype_policies": {"core"},
+    "mixed_precision": {"config", "dtype_policies", "optimizers"},
     "tree": set(),
     "utils": {"core", "config", "backend"},
     "preprocessing": {"utils"},

@@ -8,8 +8,9 @@ from typing import Any
 
 from jkeras.core.arguments import bind, checked_bool, checked_dtype, checked_shape
 from jkeras.core.definition import Definition
-from jkeras.core.face import COMPUTE_DTYPES, TABLES
+from jkeras.core.face import TABLES
 from jkeras.core.layer import Layer
+from jkeras.core.policy import MIXED, in_force
 from jkeras.core.shapes import spec
 from jkeras.core.shell import layer_of
 from jkeras.core.symbolic import Call, SymbolicTensor
@@ -113,8 +114,10 @@ def _checked_common(kind: str, common: dict[str, Any]) -> dict[str, Any]:
         common["input_shape"] = (common.pop("input_dim"),)
     if "input_shape" in common:
         common["input_shape"] = checked_shape(f"{kind}(input_shape=...)", common["input_shape"])
-    if common.get("dtype") is not None and common["dtype"] not in COMPUTE_DTYPES:
-        common["dtype"] = checked_dtype(kind, common["dtype"])
+    if common.get("dtype") is not None:
+        common["dtype"] = str(common["dtype"] if common["dtype"] in MIXED else checked_dtype(kind, common["dtype"]))
+    elif in_force() != "float32" and kind not in ("InputLayer", "Operation"):  # whose dtypes are those of what they are given
+        common["dtype"] = str(in_force())
     return common
 
 

@@ -10,6 +10,7 @@ from jkeras.core import store
 from jkeras.core.describe import outputs
 from jkeras.core.errors import Answering, nearest
 from jkeras.core.nest import map_nest
+from jkeras.core.policy import DTypePolicy
 from jkeras.core.shapes import shape_of, spec
 from jkeras.core.spellings import METHODS, older
 from jkeras.core.symbolic import specs_of
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from jkeras.core.definition import Definition
 
 TABLES: dict[str, Any] = {}  # the end of an argument's name, "initializer", to the function that looks one up
-VARIABLE_DTYPES = {"mixed_bfloat16": "float32", "mixed_float16": "float32"}
-COMPUTE_DTYPES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
 def argument_about(config: Mapping[str, Any], weight: str, what: str) -> Any:
@@ -86,7 +85,7 @@ class Common(Answering):
     @property
     def variable_dtype(self) -> str:
         """The dtype of its weights."""
-        return VARIABLE_DTYPES.get(self.dtype_policy, self.dtype_policy)
+        return self.dtype_policy.variable_dtype
 
     @property
     def dtype(self) -> str:
@@ -96,12 +95,12 @@ class Common(Answering):
     @property
     def compute_dtype(self) -> str:
         """The dtype in which it computes, outside of a model or trainer with a policy of its own."""
-        return COMPUTE_DTYPES.get(self.dtype_policy, self.dtype_policy)
+        return self.dtype_policy.compute_dtype
 
     @property
-    def dtype_policy(self) -> str:
-        """The dtype or mixed-precision policy that it was given, ``"float32"`` by default."""
-        return self.given_dtype or "float32"
+    def dtype_policy(self) -> DTypePolicy:
+        """The policy or dtype that it was given, or that was in force when it was made, ``"float32"`` at first."""
+        return DTypePolicy(self.given_dtype or "float32")
 
     @property
     def supports_masking(self) -> bool:

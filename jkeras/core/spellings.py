@@ -80,9 +80,6 @@ ABSENT = {  # names in modules, and modules by their path
     for sentence, names in {
         "Nothing is downloaded: load data with scikit-learn, tensorflow_datasets or NumPy.": "datasets get_file",
         "Nothing is downloaded, trained weights neither: build the model and set_weights.": "applications",
-        "Precision is given where a layer is made, Dense(8, dtype='mixed_bfloat16'), or to a Trainer as compute_dtype.": (
-            "mixed_precision dtype_policies dtype_policy set_dtype_policy DTypePolicy"
-        ),
         "Arrays lie where jax.device_put puts them, on a jax.sharding.Mesh too, and training follows.": "distribution device",
         "JAX is the only backend.": "set_backend",
         "Names are counted by the models that layers are in.": "get_uid",

@@ -173,8 +173,10 @@ class Compiled:
           metrics: a list of names, objects or functions; for several outputs a list of one entry each, or a dict.
           weighted_metrics: the same, counting sample weights.
           run_eagerly: whether steps run uncompiled, operation by operation, so that a debugger can step through a loss.
-          steps_per_execution, jit_compile, auto_scale_loss: accepted for Keras's sake; jkeras compiles, and chooses by itself how
-            many steps go into one dispatch.
+          steps_per_execution, jit_compile: accepted for Keras's sake; jkeras compiles, and chooses by itself how many steps go
+            into one dispatch.
+          auto_scale_loss: whether the optimizer of a model with layers in ``mixed_float16`` is put into a
+            :class:`~jkeras.optimizers.LossScaleOptimizer`.
           seed: of the weights not made yet, of shuffling and of dropout.
 
         Raises:
@@ -192,7 +194,7 @@ class Compiled:
             )
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
             raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}.")
-        chosen = optimizers.get(optimizer)
+        chosen = self._scaling(optimizers.get(optimizer), checked_bool("auto_scale_loss", auto_scale_loss))
         owner = None if chosen.owner is None else chosen.owner()
         before, previous, self._compiled = self._compiled, self.optimizer, {
             "optimizer": chosen if owner in (None, self) else chosen.copy(),
@@ -218,6 +220,14 @@ class Compiled:
         self._engine = None
         if seed is not None:
             self._seed, self._key = seed, None
+
+    def _scaling(self, optimizer: Any, wanted: bool) -> Any:
+        """Put the scaling of losses around an optimizer where a layer computes in float16, unless it scales them itself."""
+        layers = () if self._layer is None else (node for _, node in self._layer.nodes)
+        halves = any(node.given_dtype == "mixed_float16" for node in layers)
+        if not wanted or not halves or isinstance(optimizer, optimizers.LossScaleOptimizer) or optimizer.scales_losses:
+            return optimizer
+        return optimizers.LossScaleOptimizer(optimizer)
 
     def _ready(self, need_loss: bool) -> Engine:
         engine = self.engine()

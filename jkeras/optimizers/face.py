@@ -72,6 +72,11 @@ class Optimizer(Configured):
         """What it is called: its kind as Keras spells the names of objects, ``rm_sprop``, unless it was given a name."""
         return self.config.get("name") or spell(self.kind)
 
+    @property
+    def scales_losses(self) -> bool:
+        """Whether it says by what a loss is multiplied."""
+        return self.loss_scale is not _unscaled
+
     def _given_rate(self) -> Any:
         """Return the learning rate that it was made with, None for none."""
         return self.config.get("learning_rate")
