@@ -1,6 +1,7 @@
 """Every optimizer takes Keras's steps to the last digits, under every option; every schedule has Keras's values."""
 
 import inspect
+import pickle
 import warnings
 
 import jax
@@ -143,6 +144,19 @@ def test_fifty_steps_are_those_of_keras_to_the_last_digits(case, start, gradient
 
 def size(x):
     return np.sqrt(np.mean(x * x))
+
+
+@pytest.mark.parametrize("case", [("AdamW", {"weight_decay": 0.5}), ("SGD", {"weight_decay": 0.5}), ("Muon", {})], ids=written)
+def test_weights_that_are_excluded_from_decay_do_not_decay(case, start, gradients, wide):
+    made = [getattr(lib.optimizers, case[0])(**case[1]) for lib in (jkeras, keras)]
+    for optimizer in made:
+        optimizer.exclude_from_weight_decay(var_names=["kern"])
+    wanted = path_of_keras(made[1], start, gradients)[0]
+    for ours in (made[0], pickle.loads(pickle.dumps(made[0])), made[0].copy()):
+        got = path_of_ours(ours, start, gradients)[0]
+        for name in SHAPES:
+            digits = 1e-7 if case[0] == "Muon" and name == "kernel" else 1e-12
+            np.testing.assert_allclose(got[name], wanted[name], rtol=digits, atol=digits, err_msg=name)
 
 
 def adafactor(w, gradients, lr, beta_2_decay=-0.8, epsilon_2=1e-3, clip_threshold=1.0, weight_decay=0.0):

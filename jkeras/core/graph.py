@@ -155,7 +155,9 @@ def _unwrap(nest: Any) -> Any:
     return nest[0] if isinstance(nest, (list, tuple)) and len(nest) == 1 else nest
 
 
-def functional(inputs: Any, outputs: Any, name: str | None = None, kind: str = "Functional") -> Layer:
+def functional(
+    inputs: Any, outputs: Any, name: str | None = None, kind: str = "Functional", also: Sequence[SymbolicTensor] = ()
+) -> Layer:
     """Make one layer of everything between ``inputs`` and ``outputs``.
 
     Args:
@@ -163,6 +165,7 @@ def functional(inputs: Any, outputs: Any, name: str | None = None, kind: str = "
       outputs: the same; each must depend on the inputs alone.
       name: the model's name in models around it.
       kind: what ``repr`` and summaries call it.
+      also: tensors whose steps run as well, though nothing that is returned depends on them.
 
     Raises:
       GraphError: when something else than a symbolic tensor is given, when an output needs an input that is missing, or when
@@ -188,7 +191,7 @@ def functional(inputs: Any, outputs: Any, name: str | None = None, kind: str = "
     sources = flatten(inputs)
     if len({id(t) for t in sources}) < len(sources):
         raise GraphError("The same tensor is given twice among the inputs of a model.")
-    order = Order(sources, flatten(outputs))
+    order = Order(sources, [*flatten(outputs), *also])
     names = unique_names(order.layers)
     return from_program(_program(order, names, inputs, outputs), kind, name)
 

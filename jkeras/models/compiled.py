@@ -12,7 +12,10 @@ import jax.numpy as jnp
 from jkeras import optimizers
 from jkeras.core import store
 from jkeras.core.arguments import checked_arguments, checked_bool
+from jkeras.core.graph import functional
 from jkeras.core.layer import Layer
+from jkeras.core.penalties import AddLoss, named_penalties
+from jkeras.core.symbolic import is_symbolic
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
 from jkeras.training.step import Trainer, TrainState, divided
@@ -30,7 +33,10 @@ class Compiled:
     program: Any
     input_spec: Any
     built: Any
+    input: Any
+    output: Any
     _layer: Layer | None
+    _given_name: str | None
     _calls: int
     frozen: frozenset
 
@@ -52,6 +58,34 @@ class Compiled:
         self._opt_owner: Any = None
         self._resting: dict[Any, Any] = {}  # what the optimizer remembers of weights that do not learn at present, by path
         self._step = jnp.zeros((), jnp.int32)
+
+    def add_loss(self, loss: Any, name: str = "add_loss") -> None:
+        """Add the mean of a tensor of this model to what training minimises and ``evaluate`` judges.
+
+        Args:
+          loss: a symbolic tensor that depends on the model's inputs; one number, or an array whose mean counts.
+          name: what it is called in the logs, and its layer.
+
+        Raises:
+          TypeError: for what is no symbolic tensor; on a Sequential, which is a chain: ``Model(model.inputs, model.outputs)``.
+
+        Example:
+          >>> x = Input((3,))
+          >>> mean = Dense(2)(x)
+          >>> model = Model(x, Dense(3)(mean))
+          >>> model.add_loss(0.1 * jkeras.ops.mean(mean ** 2), name="size")
+          >>> model.compile("sgd", "mse")
+          >>> model.metrics_names
+          ['loss', 'size']
+        """
+        if not is_symbolic(loss):
+            raise TypeError(f"add_loss takes a symbolic tensor of the model, but got {loss!r}.")
+        self._add_losses([*self._added, AddLoss(name=name)(loss)])
+
+    def _add_losses(self, tensors: list[Any]) -> None:
+        made = functional(self.input, self.output, self._given_name, also=tensors)
+        made.store.shell, made.store.trainable = self, self.layer.store.trainable
+        self._layer, self._added = made, tensors
 
     # -- compile ------------------------------------------------------------------------------------------------------
 
@@ -75,7 +109,8 @@ class Compiled:
 
     def _objective(self) -> Any:
         names = ("loss", "loss_weights", "metric", "weighted_metrics")
-        return make_objective(self.program.output_names, **{name: (self._compiled or {})[name] for name in names})
+        given = {name: (self._compiled or {})[name] for name in names}
+        return make_objective(self.program.output_names, **given, penalties=named_penalties(self.layer, self.input_spec))
 
     @property
     def compiled(self) -> bool:
@@ -232,7 +267,7 @@ class Compiled:
     def _ready(self, need_loss: bool) -> Engine:
         engine = self.engine()
         objective = engine.trainer.objective
-        if not any(objective.losses.values()) and (need_loss or not objective.wanted):
+        if not any(objective.losses.values()) and not objective.penalties and (need_loss or not objective.wanted):
             raise ValueError(f"Model {self.name!r} was compiled without a loss: write model.compile(loss=...).")
         if need_loss and engine.trainer.frozen and not jax.tree.leaves(divided(self.params, engine.trainer.frozen)[0]):
             warnings.warn(f"No layer of model {self.name!r} is trainable, so training changes no weights.", stacklevel=3)

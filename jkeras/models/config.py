@@ -84,6 +84,9 @@ def functional_of(reader: Reader, config: Mapping[str, Any], model: Callable[...
             )
         tensors.update(zip(numbers, made, strict=True))
     made = model(reader.nest(inputs, tensor_of), reader.nest(outputs, tensor_of), name=name)
+    added = [tensor for tensor in tensors.values() if tensor.call.layer.kind == "AddLoss"]
+    if added:
+        made._add_losses(added)
     made.layer.store.trainable = trainable
     return made
 

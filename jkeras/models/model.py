@@ -74,6 +74,7 @@ class Model(Copies, Configs, ModelFace, TrainingMethods):
         self._layer: Layer | None = None
         self._inputs: Any = None
         self._outputs: Any = None
+        self._added: list[Any] = []  # what add_loss was given, behind its layers
         self._seed: int | None = None
         self._trainable = True
         self._calls = 0

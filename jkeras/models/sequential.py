@@ -114,6 +114,10 @@ class Sequential(Model):
         made.store.shell, made.store.trainable = self, self._trainable
         return made
 
+    def add_loss(self, loss: Any, name: str = "add_loss") -> None:
+        """Refuse: what is added hangs on a tensor, which is no part of a chain."""
+        raise TypeError("A Sequential is a chain of layers: write model = Model(model.inputs, model.outputs), then add_loss.")
+
     def pop(self) -> Layer:
         """Remove the last layer and return it."""
         if not self._chain:

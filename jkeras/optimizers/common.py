@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -63,22 +64,35 @@ def constructor(function: Callable[..., Any]) -> Any:
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
         config = dict(bind(kind, signature, args, kwargs).arguments)
-        given = {name: value for name, value in config.items() if name in own}
-        rate = checked_rate(kind, given.pop("learning_rate"))
         try:
-            function(0.0, **given)
-            common = {**{name: parameter.default for name, parameter in _COMMON.items()}, **config}
-            made = assembled(functools.partial(function, **given), rate, common, "weight_decay" in own)
+            checked_rate(kind, config["learning_rate"])
+            made = whole(config, ())
         except ValueError as error:
-            error.args = (f"{kind}: {error}",)
+            error.args = (str(error) if str(error).startswith(kind) else f"{kind}: {error}",)
             raise
         factor = config["loss_scale_factor"]
         self._record(kind, config, made, *([] if factor is None else [functools.partial(_fixed, factor)]))
+        self._remade = functools.partial(whole, config)
+
+    def whole(config: Mapping[str, Any], undecayed: tuple[str, ...]) -> Any:
+        common = {**{name: parameter.default for name, parameter in _COMMON.items()}, **config}
+        if undecayed and common["weight_decay"]:
+            common["weight_decay"] = functools.partial(_unless, undecayed, common["weight_decay"])
+        given = {name: value for name, value in common.items() if name in own}
+        rate = checked_rate(kind, given.pop("learning_rate"))
+        function(0.0, **given)
+        return assembled(functools.partial(function, **given), rate, common, "weight_decay" in own)
 
     about = {"__init__": __init__, "__doc__": function.__doc__, "__module__": function.__module__, "__signature__": signature}
     about["usual"] = {given.name: given.default for given in tail}
     made = makers[Optimizer.module][kind] = type(kind, (Optimizer,), about)
     return made
+
+
+def _unless(patterns: tuple[str, ...], decay: float, path: Any, weight: Any) -> float:
+    """Return the decay of a weight: none where a pattern is found in its path."""
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    return 0.0 if any(re.search(pattern, name) for pattern in patterns) else decay
 
 
 def _fixed(factor: float, opt_state: Any) -> float:

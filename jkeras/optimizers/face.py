@@ -6,6 +6,7 @@ The number lies in the optimizer's state, in the model's training state; here it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,8 @@ class Optimizer(Configured):
         self.kind, self.config, self.transformation, self.loss_scale = kind, config, transformation, loss_scale
         self.given_rate: float | None = None
         self.owner: Any = None
+        self._remade: Any = None  # of patterns of weights that do not decay, the transformation
+        self._undecayed: tuple[str, ...] = ()
 
     @property
     def init(self) -> Callable[..., Any]:
@@ -85,7 +88,7 @@ class Optimizer(Configured):
         """Return another of the same arguments and learning rate, which belongs to no model."""
         other = Optimizer.__new__(type(self))
         other._record(self.kind, self.config, self.transformation, self.loss_scale)
-        other.given_rate = self.given_rate
+        other.given_rate, other._remade, other._undecayed = self.given_rate, self._remade, self._undecayed
         return other
 
     def __reduce__(self) -> Any:
@@ -96,7 +99,12 @@ class Optimizer(Configured):
             given = float(self.learning_rate)
         if foreign:
             return Optimizer, (self.kind, self.config, self.transformation), {"given_rate": given}
-        return made_again, (type(self), self.config), {"given_rate": given}
+        return made_again, (type(self), self.config), {"given_rate": given, "_undecayed": self._undecayed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        if self._undecayed:
+            self.transformation = self._remade(self._undecayed)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, the learning rate as it is now."""
@@ -107,6 +115,28 @@ class Optimizer(Configured):
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         """Make one from what :meth:`get_config` returned."""
         return cls(**config)
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Let weights out of ``weight_decay``; before a model has trained with the optimizer.
+
+        Args:
+          var_list: variables, such as ``[layer.bias]``.
+          var_names: patterns that are searched in paths, such as ``["bias", "gamma"]``.
+
+        Raises:
+          ValueError: once there is a state, or on a transformation of Optax's.
+
+        Example:
+          >>> optimizer = jkeras.optimizers.AdamW(weight_decay=0.01)
+          >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
+        """
+        if self.built or self._remade is None:
+            raise ValueError(
+                f"{self.kind}: weights are excluded from decay before training, and here where decay is an argument."
+            )
+        exactly = [f"^{re.escape(variable.path)}$" for variable in var_list or ()]
+        self._undecayed = (*self._undecayed, *exactly, *(var_names or ()))
+        self.transformation = self._remade(self._undecayed)
 
     # -- what belongs to the model's training state --------------------------------------------------------------------
 

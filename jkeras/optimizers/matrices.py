@@ -145,7 +145,8 @@ def Muon(
         return -jnp.asarray(learning_rate, w.dtype) * length * turned, (m,)
 
     def decay_of(path: Any, w: Any) -> float:
-        return (weight_decay if kind_of(path, w) == "muon" else adam_weight_decay) or 0.0
+        share = weight_decay if kind_of(path, w) == "muon" else adam_weight_decay
+        return (share(path, w) if callable(share) else share) or 0.0
 
     slower = optax.scale_by_learning_rate(learning_rate * adam_lr_ratio)
     rules: dict[Any, Any] = {

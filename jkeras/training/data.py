@@ -161,6 +161,8 @@ def check_range(array: Any, count: int, what: str, why: str) -> None:
 def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
     """Resolve targets by output name; those of outputs without loss or metric may be left out."""
     objective = trainer.objective
+    if y is None and not objective.wanted:
+        return {}  # what is minimised is in the model
     if y is None:
         raise DataError(f"targets are missing: give y for {', '.join(map(repr, objective.wanted)) or 'the outputs'}.")
     if isinstance(objective.outputs, str) and is_numbers(y):

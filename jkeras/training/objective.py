@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jkeras import losses, metrics
 from jkeras.core.errors import UnknownNameError, nearest, noted
 from jkeras.core.masks import lengthened, restricted
-from jkeras.core.nest import flatten, is_numbers, map_nest, resolve
+from jkeras.core.nest import flatten, get_in, is_numbers, map_nest, resolve
+from jkeras.core.shapes import PENALTY
 from jkeras.losses.loss import widen
 from jkeras.metrics.metric import add_to
 
@@ -29,12 +30,14 @@ class Objective:
       losses: the loss of each output, None for one that is not trained.
       weights: the factor of each loss in the total.
       metrics: (metric, whether sample weights count in it) for each output.
+      penalties: the paths of layers whose penalties have names of their own in the logs, by these.
     """
 
     outputs: Any
     losses: Mapping[str, losses.Loss | None]
     weights: Mapping[str, float]
     metrics: Mapping[str, tuple[tuple[metrics.Metric, bool], ...]]
+    penalties: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -63,7 +66,8 @@ class Objective:
         return [*self._loss_names(), *(sorted(named) if len(self.names) > 1 else named)]
 
     def _loss_names(self) -> list[str]:
-        return ["loss", *(f"{name}_loss" for name in self.names if self.losses[name] and self._several_losses)]
+        parts = [f"{name}_loss" for name in self.names if self.losses[name] and self._several_losses]
+        return ["loss", *parts, *self.penalties]
 
     @property
     def _several_losses(self) -> bool:
@@ -103,11 +107,21 @@ class Objective:
                 kept[self._log_name(output, metric)] = metric.empty(specs.get(output))
         return kept
 
-    def add(self, totals: Mapping[str, Any], outcome: Outcome, total: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a batch to an epoch's totals; a loss counts as many times as the batch has examples."""
+    def add(
+        self, totals: Mapping[str, Any], outcome: Outcome, total: Any, parts: Mapping[str, Any], state: Any
+    ) -> dict[str, Any]:
+        """Add a batch to an epoch's totals; a loss counts as many times as the batch has examples.
+
+        Args:
+          totals: so far.
+          outcome: the batch.
+          total, parts: its loss, and those of the outputs.
+          state: what the layers remember after it, their penalties among it.
+        """
         after = dict(totals)
         count = outcome.count()
         values = {"loss": total, **({f"{name}_loss": v for name, v in parts.items()} if self._several_losses else {})}
+        values |= {name: get_in(state, path)[PENALTY] for name, path in self.penalties.items()}
         for name, value in values.items():
             after[name] = add_to(totals[name], value, count)
         for output in self.names:
@@ -205,7 +219,9 @@ def _filled(target: Any, mask: Any) -> Any:
 # -- compile ----------------------------------------------------------------------------------------------------------
 
 
-def make_objective(outputs: Any, loss: Any, loss_weights: Any, metric: Any, weighted_metrics: Any) -> Objective:
+def make_objective(
+    outputs: Any, loss: Any, loss_weights: Any, metric: Any, weighted_metrics: Any, penalties: Mapping[str, Any] | None = None
+) -> Objective:
     """Resolve the arguments of ``compile`` to output names, and refuse what cannot be meant."""
     names = flatten(outputs)
     some = isinstance(loss, Mapping)  # a dictionary may leave out outputs, which are not trained then
@@ -217,7 +233,8 @@ def make_objective(outputs: Any, loss: Any, loss_weights: Any, metric: Any, weig
         name: _metrics(metric, outputs, "metrics")[name] + _metrics(weighted_metrics, outputs, "weighted_metrics", True)[name]
         for name in names
     }
-    made = Objective(outputs, found, _weights(loss_weights, outputs, found), {n: _distinct(m) for n, m in given.items()})
+    counted = {name: _distinct(several) for name, several in given.items()}
+    made = Objective(outputs, found, _weights(loss_weights, outputs, found), counted, penalties or {})
     logged = [prefix + name for prefix in ("", "val_") for name in made.log_names()]
     for name in logged:
         if logged.count(name) > 1:

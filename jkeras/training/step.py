@@ -255,7 +255,7 @@ class Trainer:
         rules = self.rules(params, "regularizer", regularizers.get)
         penalty = sum((penalty(get_in(params, path)) for path, penalty in rules), penalties_in(state))
         total, parts = self.objective.losses_of(outcome, penalty)
-        return total, (self.objective.add(totals, outcome, total, parts), state)
+        return total, (self.objective.add(totals, outcome, total, parts, state), state)
 
     def _grads(
         self, params: Any, state: Any, totals: Any, batch: Batch, ctx: Context, scale: Any = None
