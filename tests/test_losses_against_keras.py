@@ -266,3 +266,22 @@ def test_a_loss_is_an_instance_of_its_class_and_is_made_again_from_plain_data():
     assert repr(again) == repr(loss)
     assert again.get_config() == loss.get_config()
     assert jkeras.losses.Tversky.from_config(loss.get_config()).name == "tversky"
+
+
+def test_a_loss_of_ones_own_takes_fewer_than_ten_lines_in_either_form():
+    def each(y_true, y_pred):  # one number per example
+        return jnp.mean(jnp.abs(y_true - y_pred) ** 3, axis=-1)
+
+    def together(y_true, y_pred):  # one number
+        return jnp.mean(each(y_true, y_pred))
+
+    x, y = data_of("reals", (40, C))
+    for loss in (each, together, jkeras.losses.Loss(each, reduction="sum")):
+        model = jkeras.Sequential([jkeras.Input((C,)), jkeras.layers.Dense(C)])
+        model.compile("sgd", loss)
+        wanted = np.mean(np.abs(model.predict(x, verbose=0) - y) ** 3)
+        scale = 32 if isinstance(loss, jkeras.losses.Loss) else 1
+        got = model.evaluate(x[:32], y[:32], verbose=0)
+        np.testing.assert_allclose(got, np.mean(np.abs(model.predict(x[:32], verbose=0) - y[:32]) ** 3) * scale, rtol=1e-4)
+        if scale == 1:
+            np.testing.assert_allclose(model.evaluate(x, y, verbose=0), wanted, rtol=1e-4)

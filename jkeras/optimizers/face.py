@@ -132,7 +132,7 @@ class Optimizer(Configured):
         """
         if self.built or self._remade is None:
             raise ValueError(
-                f"{self.kind}: weights are excluded from decay before training, and here where decay is an argument."
+                f"{self.kind}: weights are excluded from the decay of an optimizer here, before it has trained a model."
             )
         exactly = [f"^{re.escape(variable.path)}$" for variable in var_list or ()]
         self._undecayed = (*self._undecayed, *exactly, *(var_names or ()))
