@@ -179,6 +179,7 @@ def test_apply_under_vmap_inside_scan_gives_what_it_gives_batch_by_batch(case, p
     assert_close(quick_jit(transformed)(program.params, square(data, other)), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ONE_OF_A_KIND, ids=str)
 def test_apply_gives_the_same_op_by_op_and_compiled(row):
     program = make(row)

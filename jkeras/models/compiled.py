@@ -16,6 +16,7 @@ from jkeras.core.graph import functional
 from jkeras.core.layer import Layer
 from jkeras.core.penalties import AddLoss, named_penalties
 from jkeras.core.symbolic import is_symbolic
+from jkeras.optimizers.common import average_in
 from jkeras.training.engine import Engine
 from jkeras.training.objective import make_objective
 from jkeras.training.step import Trainer, TrainState, divided
@@ -173,7 +174,7 @@ class Compiled:
 
     def finish(self) -> None:
         """End training: weights of which the optimizer keeps a running mean become that."""
-        if self.optimizer.config.get("use_ema") and self._opt_state is not None:
+        if average_in(self._opt_state) is not None:
             self.carry_on(self.trainer.finished(self.train_state()))
 
     def marks(self) -> list[Any]:

@@ -154,7 +154,10 @@ class Optimizer(Configured):
 
     @property
     def iterations(self) -> int:
-        """How many steps the model has taken with it."""
+        """How many steps the model has taken with it; of several batches each, where gradients are accumulated."""
+        return self._batches() // (getattr(self, "gradient_accumulation_steps", None) or 1)
+
+    def _batches(self) -> int:
         model = self._model()
         return 0 if model is None else int(model.steps_taken)
 
@@ -176,7 +179,7 @@ class Optimizer(Configured):
         if isinstance(found, SettableState):
             found = self._given_rate() if np.isnan(found.given) else found.given
         if callable(found):
-            found = found(self.iterations)
+            found = found(self._batches())
         if found is None:
             raise AttributeError(f"{self._rateless()} so it cannot be read.")
         return Rate(np.float32(found), self)

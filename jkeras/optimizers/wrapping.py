@@ -127,7 +127,7 @@ class PathOptimizer(Wrapping):
       name: what it is called.
 
     Raises:
-      ValueError: for a negative number; where training starts, for a pattern that no weight fits.
+      ValueError: for a negative number, or ``use_ema``; where training starts, for a pattern that no weight fits.
 
     Example:
       >>> optimizer = PathOptimizer("adam", {"embedding/*": 0, "*/bias": 2.0, "head/*": jkeras.optimizers.SGD(0.1)})
@@ -144,6 +144,8 @@ class PathOptimizer(Wrapping):
 
         self.inner_optimizer = inner = get(inner_optimizer)
         rules: dict[Any, Any] = {"": inner.transformation}
+        if any(isinstance(one, Optimizer) and one.config.get("use_ema") for one in (inner, *by_path.values())):
+            raise ValueError("PathOptimizer: running means of weights are kept of all of them, not by path: leave use_ema out.")
         for pattern, rule in by_path.items():
             if isinstance(rule, (int, float)) and not isinstance(rule, bool):
                 if not rule >= 0:
