@@ -100,7 +100,7 @@ def test_weights_and_predictions_are_what_they_were_before_a_loss_was_added():
     model = Model(x, LayerNormalization()(hidden))
     outputs, weights = model.predict(X, verbose=0), model.get_weights()
     model.add_loss(ops.mean(hidden**2))
-    np.testing.assert_array_equal(model.predict(X, verbose=0), outputs)
+    np.testing.assert_allclose(model.predict(X, verbose=0), outputs, rtol=1e-5, atol=1e-6)
     for one, other in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
     model.add_loss(ops.mean(hidden), name="second")
