@@ -17,7 +17,7 @@ import jax
 from jkeras.core.context import Context
 from jkeras.core.errors import GraphError, ShapeError, UnknownNameError
 from jkeras.core.masks import Masked, checked_mixing, strongest, unmask, with_mask
-from jkeras.core.nest import flatten, map_nest, nested
+from jkeras.core.nest import flatten, map_nest, nested, path_of
 from jkeras.core.shapes import agreed, forget, need_known, shapes_of, traceable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def known_variables(layer: Layer, x_spec: Any) -> tuple[Any, Any]:
     """Return :func:`variables`, and refuse an array whose size would depend on an unknown one."""
     trees = variables(layer, x_spec)
     for path, leaf in jax.tree_util.tree_flatten_with_path(trees)[0]:
-        need_known(jax.tree_util.keystr(path[1:], simple=True, separator="/"), leaf.shape)
+        need_known(path_of(path[1:]), leaf.shape)
     return trees
 
 

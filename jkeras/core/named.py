@@ -99,6 +99,22 @@ def named(constructor: Callable[..., Callable[..., Any]], kind: type[Named] = Na
     return make
 
 
+def classed(base: type, stub: Callable[..., Any], init: Callable[..., None], signature: inspect.Signature, **about: Any) -> Any:
+    """Make a class of configured objects that is called and documented as a function is, and register it.
+
+    Args:
+      base: the class that it extends.
+      stub: the function whose name, module and docstring it takes.
+      init: its ``__init__``.
+      signature: what calls of it look like.
+      about: further attributes.
+    """
+    kind = stub.__name__
+    about |= {"__init__": init, "__doc__": stub.__doc__, "__module__": stub.__module__, "__signature__": signature, "kind": kind}
+    made = makers[base.module][kind] = type(kind, (base,), about)  # type: ignore[attr-defined]
+    return made
+
+
 def table(*constructors: Callable[..., Any], **aliases: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """Key constructors by their CamelCase and snake_case names, and by further names."""
     both = {key: c for c in constructors for key in (c.__name__, spell(c.__name__))}

@@ -80,6 +80,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
+def path_of(keys: Any) -> str:
+    """Return JAX's keys of a leaf as a path: ``"encoder/dense/kernel"``."""
+    return jax.tree_util.keystr(keys, simple=True, separator="/")
+
+
 def get_in(tree: Any, path: tuple[str, ...]) -> Any:
     """Return the subtree of nested dicts at ``path``, ``{}`` where there is none."""
     for name in path:

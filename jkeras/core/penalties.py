@@ -44,12 +44,13 @@ def named_penalties(layer: Layer, x_spec: Any) -> dict[str, tuple[str, ...]]:
     Those are the losses that were added to a model, and layers of the user's own that leave a penalty: ``<layer>_loss``. What
     arguments of layers ask for, such as ``activity_regularizer``, is in the total alone, as in Keras.
     """
-    if x_spec is None:
+    named = [(path, node) for path, node in layer.nodes if node.kind == "AddLoss" or CUSTOM.get(node.kind) is type(node)]
+    if x_spec is None or not named:
         return {}
     _, state = describe.variables(layer, x_spec)
     found: dict[str, tuple[str, ...]] = {}
-    for path, node in layer.nodes:
+    for path, node in named:
         own = node.own(get_in(state, path)) if PENALTY not in node.definition.children else {}
-        if PENALTY in own and (node.kind == "AddLoss" or CUSTOM.get(node.kind) is type(node)):
+        if PENALTY in own:
             found["_".join(path) + ("" if node.kind == "AddLoss" else "_loss")] = path
     return found

@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jkeras.losses.loss import constructor, elementwise, from_logits, of_classes
-
-_EPSILON = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
+from jkeras.losses.loss import EPSILON, MEAN, constructor, elementwise, from_logits, of_classes
 
 
 @elementwise
@@ -33,7 +31,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
     y = _smooth(y_true, label_smoothing, 2)
     if from_logits:
         return jnp.mean(optax.sigmoid_binary_cross_entropy(y_pred, y), axis=axis)
-    p = jnp.clip(y_pred, _EPSILON, 1 - _EPSILON)
+    p = jnp.clip(y_pred, EPSILON, 1 - EPSILON)
     return -jnp.mean(y * jnp.log(p) + (1 - y) * jnp.log(1 - p), axis=axis)
 
 
@@ -117,7 +115,7 @@ def binary_focal_crossentropy(
         cost = optax.sigmoid_binary_cross_entropy(y_pred, y)
     else:
         p, missed = y_pred, 1 - y_pred
-        kept = jnp.clip(p, _EPSILON, 1 - _EPSILON)
+        kept = jnp.clip(p, EPSILON, 1 - EPSILON)
         cost = -(y * jnp.log(kept) + (1 - y) * jnp.log(1 - kept))
     cost = _power(y * missed + (1 - y) * p, gamma) * cost
     if apply_class_balancing:
@@ -167,11 +165,11 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 
     Reference: Kullback and Leibler (1951), doi:10.1214/aoms/1177729694.
     """
-    return _divergence(y_true, jnp.log(jnp.clip(y_pred, _EPSILON, 1)))
+    return _divergence(y_true, jnp.log(jnp.clip(y_pred, EPSILON, 1)))
 
 
 def _divergence(y: Any, log_p: Any) -> Any:
-    y = jnp.clip(y, _EPSILON, 1)
+    y = jnp.clip(y, EPSILON, 1)
     return jnp.sum(y * (jnp.log(y) - log_p), axis=-1)
 
 
@@ -212,12 +210,10 @@ def _smooth(y: Any, smoothing: float, classes: int) -> Any:
 
 def _probabilities(p: Any, axis: int) -> Any:
     total = jnp.sum(p, axis=axis, keepdims=True)
-    return jnp.clip(p / jnp.where(total == 0, 1, total), _EPSILON, 1 - _EPSILON)
+    return jnp.clip(p / jnp.where(total == 0, 1, total), EPSILON, 1 - EPSILON)
 
 
 # -- constructors -----------------------------------------------------------------------------------------------------
-
-MEAN = "sum_over_batch_size"
 
 
 @constructor(binary_crossentropy, from_logits(binary_crossentropy, jax.nn.sigmoid))
@@ -244,19 +240,15 @@ def CategoricalCrossentropy(
     """Cross-entropy of one-hot targets; after a softmax it is computed from the logits. See :func:`categorical_crossentropy`."""
 
 
-def _not_ignored(ignore_class: int | None = None, axis: int = -1, **others: Any) -> Any:
-    return None if ignore_class is None else functools.partial(_other_than, ignore_class, axis)
+def _not_ignored(own: Mapping[str, Any]) -> Any:
+    return None if own["ignore_class"] is None else functools.partial(_other_than, own["ignore_class"], own["axis"])
 
 
 def _other_than(ignored: int, axis: int, targets: Any, values: Any) -> Any:
     return (targets.squeeze(axis) if targets.ndim > values.ndim else targets) != ignored
 
 
-@constructor(
-    sparse_categorical_crossentropy,
-    from_logits(sparse_categorical_crossentropy, jax.nn.softmax),
-    counts=_not_ignored,
-)
+@constructor(sparse_categorical_crossentropy, from_logits(sparse_categorical_crossentropy, jax.nn.softmax), _not_ignored)
 def SparseCategoricalCrossentropy(
     from_logits: bool = False,
     ignore_class: int | None = None,

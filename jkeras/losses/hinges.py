@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from jkeras.losses.loss import constructor, elementwise
+from jkeras.losses.loss import MEAN, constructor, elementwise
 
 
 def _signs(y: Any) -> Any:
@@ -55,8 +55,6 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 
 
 # -- constructors -----------------------------------------------------------------------------------------------------
-
-MEAN = "sum_over_batch_size"
 
 
 @constructor(hinge)

@@ -20,10 +20,12 @@ import jax.numpy as jnp
 
 from jkeras.core.arguments import bind, checked_dtype
 from jkeras.core.errors import ShapeError, nearest
-from jkeras.core.named import Configured, makers
+from jkeras.core.named import Configured, classed
 from jkeras.core.shapes import is_float, shape_of
 
-REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none")
+MEAN = "sum_over_batch_size"
+EPSILON = 1e-7  # Keras's: how far probabilities are kept from 0 and 1, and what keeps divisors from 0
+REDUCTIONS = (MEAN, "mean", "sum", "mean_with_sample_weight", "none")
 
 
 class Loss(Configured):
@@ -57,7 +59,7 @@ class Loss(Configured):
         self,
         function: Callable[[Any, Any], Any],
         name: str | None = None,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: str | None = MEAN,
         dtype: Any = None,
         on_logits: Mapping[Callable[..., Any], Callable[[Any, Any], Any]] | None = None,
         counts: Callable[[Any, Any], Any] | None = None,
@@ -100,13 +102,19 @@ class Loss(Configured):
         return super().__repr__() if self.config else f"Loss({self.name}, reduction={self.reduction!r})"
 
 
-def constructor(function: Callable[..., Any], fused: Callable[[Mapping[str, Any]], Any] | None = None, **about: Any) -> Any:
+def constructor(
+    function: Callable[..., Any],
+    fused: Callable[[Mapping[str, Any]], Any] | None = None,
+    counts: Callable[[Mapping[str, Any]], Any] | None = None,
+    per_example: bool = True,
+) -> Any:
     """Make a class of losses of a signature: what it names beyond ``reduction``, ``name`` and ``dtype`` goes to the function.
 
     Args:
       function: targets, outputs and those arguments to one number per element.
       fused: those arguments to ``Loss.on_logits``.
-      about: further arguments of :class:`Loss`; ``counts`` is made of those arguments, too.
+      counts: those arguments to ``Loss.counts``.
+      per_example: as for :class:`Loss`.
     """
 
     def fill(stub: Callable[..., Any]) -> type[Loss]:
@@ -115,16 +123,13 @@ def constructor(function: Callable[..., Any], fused: Callable[[Mapping[str, Any]
         def __init__(self: Loss, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
             config = dict(bind(kind, signature, args, kwargs).arguments)
             own = {name: value for name, value in config.items() if name not in ("reduction", "name", "dtype")}
-            given = {"counts": about["counts"](**own)} if "counts" in about else {}
-            on_logits = None if fused is None else fused(own)
-            common = {"per_example": True, **about, **given, "on_logits": on_logits, "dtype": config["dtype"]}
-            Loss.__init__(self, functools.partial(function, **own), config["name"] or kind, config["reduction"], **common)
+            on_logits, counted = (None if make is None else make(own) for make in (fused, counts))
+            common = (config["name"] or kind, config["reduction"], config["dtype"], on_logits, counted, per_example)
+            Loss.__init__(self, functools.partial(function, **own), *common)
             self.class_axis = own.get("axis", -1) if hasattr(function, "takes_classes") else None
             self.config = config
 
-        named = {"__module__": stub.__module__, "__signature__": signature, "kind": kind}
-        made = makers[Loss.module][kind] = type(kind, (Loss,), {"__init__": __init__, "__doc__": stub.__doc__, **named})
-        return made
+        return classed(Loss, stub, __init__, signature)
 
     return fill
 

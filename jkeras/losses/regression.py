@@ -7,9 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from jkeras.losses.loss import constructor, elementwise
-
-_EPSILON = 1e-7  # Keras's
+from jkeras.losses.loss import EPSILON, MEAN, constructor, elementwise
 
 
 @elementwise
@@ -42,7 +40,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
       >>> mean_absolute_percentage_error([[2.0, 4.0]], [[1.0, 4.0]]).tolist()
       [25.0]
     """
-    return 100 * jnp.mean(jnp.abs((y_pred - y_true) / jnp.maximum(jnp.abs(y_true), _EPSILON)), axis=-1)
+    return 100 * jnp.mean(jnp.abs((y_pred - y_true) / jnp.maximum(jnp.abs(y_true), EPSILON)), axis=-1)
 
 
 @elementwise
@@ -57,7 +55,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 
 def _log_of_more(x: Any) -> Any:
-    return jnp.log1p(jnp.maximum(x, _EPSILON))
+    return jnp.log1p(jnp.maximum(x, EPSILON))
 
 
 @elementwise
@@ -96,7 +94,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
       >>> round(float(poisson([2.0], [1.0])), 4)
       1.0
     """
-    return jnp.mean(y_pred - y_true * jnp.log(y_pred + _EPSILON), axis=-1)
+    return jnp.mean(y_pred - y_true * jnp.log(y_pred + EPSILON), axis=-1)
 
 
 @elementwise
@@ -115,13 +113,11 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 
 def _unit(x: Any, axis: int) -> Any:
-    length = jnp.maximum(jnp.sum(jnp.square(x), axis=axis, keepdims=True), _EPSILON**2)  # whose root has a gradient at 0
+    length = jnp.maximum(jnp.sum(jnp.square(x), axis=axis, keepdims=True), EPSILON**2)  # whose root has a gradient at 0
     return x / jnp.sqrt(length)
 
 
 # -- constructors -----------------------------------------------------------------------------------------------------
-
-MEAN = "sum_over_batch_size"
 
 
 @constructor(mean_squared_error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,9 +11,7 @@ import optax
 
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import constructor, elementwise, widen
-
-_EPSILON = 1e-7  # Keras's
+from jkeras.losses.loss import EPSILON, MEAN, constructor, elementwise, widen
 
 
 @elementwise
@@ -30,7 +29,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     Reference: Sudre et al., arXiv:1707.03237.
     """
     both = jnp.sum(y_true * y_pred, axis=axis)
-    return 1 - 2 * both / (jnp.sum(y_true, axis=axis) + jnp.sum(y_pred, axis=axis) + _EPSILON)
+    return 1 - 2 * both / (jnp.sum(y_true, axis=axis) + jnp.sum(y_pred, axis=axis) + EPSILON)
 
 
 @elementwise
@@ -50,7 +49,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     """
     both = jnp.sum(y_true * y_pred, axis=axis)
     missed, extra = jnp.sum(y_true * (1 - y_pred), axis=axis), jnp.sum(y_pred * (1 - y_true), axis=axis)
-    return 1 - both / (both + alpha * missed + beta * extra + _EPSILON)
+    return 1 - both / (both + alpha * missed + beta * extra + EPSILON)
 
 
 def circle(
@@ -104,7 +103,7 @@ def _log_sum(x: Any, where: Any, judged: Any) -> Any:
     return jax.nn.logsumexp(x, axis=1, where=where | ~judged[:, None])
 
 
-def _above_zero(gamma: float, margin: float, remove_diagonal: bool) -> Any:
+def _above_zero(own: Mapping[str, Any]) -> Any:
     return _is_positive
 
 
@@ -139,8 +138,6 @@ def ctc(y_true: Any, y_pred: Any) -> Any:
 
 
 # -- constructors -----------------------------------------------------------------------------------------------------
-
-MEAN = "sum_over_batch_size"
 
 
 @constructor(dice, per_example=False)

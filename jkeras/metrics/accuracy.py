@@ -9,15 +9,7 @@ import jax.numpy as jnp
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import aligned
-from jkeras.metrics.metric import constructor, mean_of
-
-
-def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    targets, outputs = aligned(jnp.asarray(y_true), jnp.asarray(y_pred))
-    if targets.shape != outputs.shape:
-        raise ShapeError(f"{name}: targets {shape_of(targets)} must have the shape of the outputs, {shape_of(outputs)}.")
-    return targets, outputs
+from jkeras.metrics.metric import constructor, mean_of, paired
 
 
 def _labels(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -36,7 +28,7 @@ def _seen(matches: Any) -> Any:
 
 def equality(y_true: Any, y_pred: Any) -> Any:
     """Whether each output equals its target, of any one shape: 0 or 1 for each entry."""
-    targets, outputs = _pair("accuracy", y_true, y_pred)
+    targets, outputs = paired(y_true, y_pred, "accuracy: ")
     return (targets.astype(outputs.dtype) == outputs).astype(jnp.float32)
 
 
@@ -47,7 +39,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
       >>> binary_accuracy([[1, 0]], [[0.7, 0.7]]).tolist()
       [[1.0, 0.0]]
     """
-    targets, outputs = _pair("binary_accuracy", y_true, y_pred)
+    targets, outputs = paired(y_true, y_pred, "binary_accuracy: ")
     return (targets == (outputs > threshold).astype(targets.dtype)).astype(jnp.float32)
 
 
@@ -58,7 +50,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
       >>> categorical_accuracy([[0, 1], [1, 0]], [[0.3, 0.7], [0.3, 0.7]]).tolist()
       [1.0, 0.0]
     """
-    targets, outputs = _pair("categorical_accuracy", y_true, y_pred)
+    targets, outputs = paired(y_true, y_pred, "categorical_accuracy: ")
     return _seen(jnp.argmax(targets, axis=-1) == jnp.argmax(outputs, axis=-1))
 
 
@@ -85,7 +77,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
       >>> top_k_categorical_accuracy([[1, 0, 0], [0, 0, 1]], [[0.3, 0.6, 0.1], [0.3, 0.6, 0.1]], k=2).tolist()
       [1.0, 0.0]
     """
-    targets, outputs = _pair("top_k_categorical_accuracy", y_true, y_pred)
+    targets, outputs = paired(y_true, y_pred, "top_k_categorical_accuracy: ")
     return _among_largest(jnp.argmax(targets, axis=-1), outputs, k).astype(jnp.float32)
 
 

@@ -15,7 +15,7 @@ from jkeras.metrics.confusion import Counts, counting, divided
 from jkeras.metrics.metric import constructor
 
 _BEYOND = 1e-7  # the outermost thresholds, so that each output is above the first and none above the last
-_CURVES = {"roc": "ROC", "pr": "PR", "prgain": "PRGAIN"}
+_CURVES = ("ROC", "PR", "PRGAIN")
 _HEIGHTS = {  # of each strip between two points of a curve
     "interpolation": lambda y: (y[:-1] + y[1:]) / 2,
     "minoring": lambda y: jnp.minimum(y[:-1], y[1:]),
@@ -106,7 +106,7 @@ def AUC(
 
     Reference: Davis and Goadrich (2006), doi:10.1145/1143844.1143874.
     """
-    kind = _CURVES[_word("curve", curve, _CURVES.values()).lower()]
+    kind = _word("curve", curve, _CURVES)
     method = _word("summation_method", summation_method, _HEIGHTS)
     if num_labels is not None and not multi_label:
         raise ValueError("num_labels is of use with multi_label=True alone.")

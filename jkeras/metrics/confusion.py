@@ -13,8 +13,8 @@ import numpy as np
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import aligned, spread, widen
-from jkeras.metrics.metric import Metric, constructor, divided
+from jkeras.losses.loss import widen
+from jkeras.metrics.metric import Metric, constructor, divided, paired, weighing
 
 
 class Counts(NamedTuple):
@@ -75,17 +75,16 @@ def add_cases(limits: Any, prepare: Any, cases: Any, targets: Any, outputs: Any,
       outputs: of the same shape.
       weights: ``(batch, ...)`` or None.
     """
-    targets, outputs = aligned(jnp.asarray(targets), widen(jnp.asarray(outputs)))
-    if targets.shape != outputs.shape:
-        raise ShapeError(f"targets {shape_of(targets)} must have the shape of the outputs, {shape_of(outputs)}.")
-    weights = jnp.ones(()) if weights is None else spread(jnp.asarray(weights, jnp.float32), outputs)
+    targets, outputs = paired(targets, widen(jnp.asarray(outputs)))
+    weights = weighing(weights, outputs)
     if prepare is not None:
         targets, outputs, more = prepare(targets, outputs)
         weights = weights * more
     labels = cases.shape[1:-1]
     weights = jnp.broadcast_to(weights, outputs.shape).reshape(-1, *labels)
     outputs, positive = outputs.reshape(weights.shape), targets.reshape(weights.shape) != 0
-    above = jnp.searchsorted(jnp.asarray(limits, outputs.dtype), outputs)  # how many thresholds each is larger than
+    # How many thresholds each is larger than; a loop, which is the default, costs a GPU some launches for each halving.
+    above = jnp.searchsorted(jnp.asarray(limits, outputs.dtype), outputs, method="scan_unrolled")
     above = jnp.where(jnp.isnan(outputs), 0, above)
     both = jnp.stack([jnp.where(positive, weights, 0), jnp.where(positive, 0, weights)], axis=-1)
     return cases.at[(above, jnp.arange(labels[0])) if labels else above].add(both)
@@ -239,12 +238,8 @@ def Recall(
 # -- the best of one rate where another is good enough -------------------------------------------------------------------
 
 
-def _unit_interval(targets: Any, outputs: Any) -> tuple[Any, Any, Any]:
-    return targets, jnp.clip(outputs, 0, 1), 1.0
-
-
 def _of_class(class_id: int | None, targets: Any, outputs: Any) -> tuple[Any, Any, Any]:
-    return _chosen(None, class_id, *_unit_interval(targets, outputs)[:2])
+    return _chosen(None, class_id, targets, jnp.clip(outputs, 0, 1))
 
 
 def _best(what: str, where: str, least: float, num_thresholds: int, class_id: int | None) -> Metric:

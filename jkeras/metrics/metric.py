@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from jkeras.core.arguments import bind, checked_dtype
+from jkeras.core.errors import ShapeError
 from jkeras.core.layer import spell
-from jkeras.core.named import Configured, makers
-from jkeras.losses.loss import Loss, aligned, widen
+from jkeras.core.named import Configured, classed
+from jkeras.core.shapes import shape_of
+from jkeras.losses.loss import Loss, aligned, spread, widen
 
 
 class Metric(Configured):
@@ -123,13 +125,31 @@ def constructor(function: Callable[..., Metric]) -> Any:
         Metric.__init__(self, name, made.init, made.update, result, made.per_example)
         self.config = dict(bound.arguments)
 
-    named = {"__module__": function.__module__, "__signature__": signature, "kind": kind, "__doc__": function.__doc__}
-    made = makers[Metric.module][kind] = type(kind, (Metric,), {"__init__": __init__, **named})
-    return made
+    return classed(Metric, function, __init__, signature)
 
 
 def _cast(result: Callable[[Any], Any], dtype: str, total: Any) -> Any:
     return result(total).astype(dtype)
+
+
+# -- what updates begin with -----------------------------------------------------------------------------------------------
+
+
+def paired(y_true: Any, y_pred: Any, what: str = "") -> tuple[Any, Any]:
+    """Return targets and outputs as arrays of one shape, ``(n,)`` and ``(n, 1)`` brought together.
+
+    Raises:
+      ShapeError: for other shapes that differ, beginning with ``what``.
+    """
+    targets, outputs = aligned(jnp.asarray(y_true), jnp.asarray(y_pred))
+    if targets.shape != outputs.shape:
+        raise ShapeError(f"{what}targets {shape_of(targets)} must have the shape of the outputs, {shape_of(outputs)}.")
+    return targets, outputs
+
+
+def weighing(weights: Any, values: Any) -> Any:
+    """Return weights as float32 that broadcast against the values; 1 for none."""
+    return jnp.ones(()) if weights is None else spread(jnp.asarray(weights, jnp.float32), values)
 
 
 # -- means and sums --------------------------------------------------------------------------------------------------------
@@ -159,8 +179,8 @@ def _mean(total: Total) -> Any:
     return divided(total.sum, total.weight)
 
 
-def _spread(values: Any, weights: Any) -> tuple[Any, Any]:
-    """Return values, averaged over axes that weights have not, and weights of their shape, those of nothing made 0."""
+def add_to(total: Total, values: Any, weights: Any = None) -> Total:
+    """Add ``(batch, ...)`` values to a total, each example counting as the weighted mean of its entries."""
     values = jnp.asarray(values, jnp.float32)
     values = values.reshape(1) if values.ndim == 0 else values
     if weights is None:
@@ -169,12 +189,7 @@ def _spread(values: Any, weights: Any) -> tuple[Any, Any]:
         weights = weights.reshape(weights.shape[:-1])
     values = values.mean(tuple(range(weights.ndim, values.ndim)))
     weights = jnp.broadcast_to(weights, values.shape).astype(jnp.float32)
-    return jnp.where(weights == 0, 0, values) * weights, weights
-
-
-def add_to(total: Total, values: Any, weights: Any = None) -> Total:
-    """Add ``(batch, ...)`` values to a total, each example counting as the weighted mean of its entries."""
-    values, weights = _spread(values, weights)
+    values = jnp.where(weights == 0, 0, values) * weights
     inner = tuple(range(1, values.ndim))
     return Total(total.sum + values.mean(inner).sum(), total.weight + weights.mean(inner).sum())
 
@@ -206,9 +221,7 @@ def Sum(name: str = "sum", dtype: Any = None) -> Any:
     def update(total: Any, values: Any, weights: Any = None) -> Any:
         values = jnp.asarray(values, jnp.float32)
         if weights is not None:
-            if weights.ndim > values.ndim and weights.shape[-1] == 1:
-                weights = weights.reshape(weights.shape[:-1])
-            weights = weights.reshape(*weights.shape, *(1,) * (values.ndim - weights.ndim))
+            weights = spread(weights, values)
             values = jnp.where(weights == 0, 0, values) * weights
         return total + values.sum()
 
@@ -244,7 +257,7 @@ def _add_values(function: Any, total: Total, targets: Any, outputs: Any, weights
     values = function.values(targets, outputs)
     if function.counts is not None:
         counted = function.counts(targets, values).astype(jnp.float32)
-        weights = counted if weights is None else counted * weights.reshape(*weights.shape, *(1,) * (values.ndim - weights.ndim))
+        weights = counted if weights is None else counted * spread(weights, values)
     return add_to(total, values, weights)
 
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import spread
-from jkeras.metrics.metric import Metric, constructor
+from jkeras.metrics.metric import Metric, constructor, weighing
 
 
 def _add_pairs(read: Any, ignored: int | None, total: Any, targets: Any, outputs: Any, weights: Any = None) -> Any:
@@ -20,8 +19,7 @@ def _add_pairs(read: Any, ignored: int | None, total: Any, targets: Any, outputs
     if targets.size != outputs.size:
         raise ShapeError(f"targets {shape_of(targets)} and outputs {shape_of(outputs)} must have as many entries.")
     outputs = outputs.reshape(targets.shape)
-    weight = jnp.ones(()) if weights is None else spread(weights, targets)
-    weight = jnp.broadcast_to(weight, targets.shape).astype(jnp.float32)
+    weight = jnp.broadcast_to(weighing(weights, targets), targets.shape)
     classes = total.shape[0]
     counted = (targets >= 0) & (targets < classes) & (outputs >= 0) & (outputs < classes)
     counted = counted if ignored is None else counted & (targets != ignored)

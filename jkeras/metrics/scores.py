@@ -10,10 +10,8 @@ import jax.numpy as jnp
 from jkeras.core.arguments import choice, whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import aligned, spread, widen
-from jkeras.metrics.metric import Metric, constructor
-
-_EPSILON = 1e-7  # Keras's
+from jkeras.losses.loss import EPSILON, aligned, widen
+from jkeras.metrics.metric import Metric, constructor, weighing
 
 
 class Cases(NamedTuple):
@@ -41,7 +39,7 @@ def _add_said(threshold: float | None, total: Cases, targets: Any, outputs: Any,
         said = (outputs >= jnp.max(outputs, axis=-1, keepdims=True)) & (jnp.abs(outputs) > 1e-9)
     else:
         said = outputs > threshold
-    weight = jnp.ones(()) if weights is None else spread(weights, outputs)
+    weight = weighing(weights, outputs)
     said = said.astype(jnp.float32)
     found = (said * targets, said * (1 - targets), (1 - said) * targets)
     return Cases(*(a + jnp.sum(jnp.where(weight == 0, 0, b * weight), axis=0) for a, b in zip(total, found, strict=True)))
@@ -51,11 +49,11 @@ def _f_score(average: str | None, beta: float, cases: Cases) -> Any:
     weights = cases.hits + cases.misses
     if average == "micro":
         cases = Cases(*(jnp.sum(part) for part in cases))
-    precision = cases.hits / (cases.hits + cases.alarms + _EPSILON)
-    recall = cases.hits / (cases.hits + cases.misses + _EPSILON)
-    score = (1 + beta**2) * precision * recall / (beta**2 * precision + recall + _EPSILON)
+    precision = cases.hits / (cases.hits + cases.alarms + EPSILON)
+    recall = cases.hits / (cases.hits + cases.misses + EPSILON)
+    score = (1 + beta**2) * precision * recall / (beta**2 * precision + recall + EPSILON)
     if average == "weighted":
-        return jnp.sum(score * weights / (jnp.sum(weights) + _EPSILON))
+        return jnp.sum(score * weights / (jnp.sum(weights) + EPSILON))
     return score if average is None else jnp.mean(score)
 
 
@@ -132,7 +130,7 @@ def _no_moments(outputs: Any) -> Moments:
 def _add_moments(total: Moments, targets: Any, outputs: Any, weights: Any = None) -> Moments:
     """Add a batch; deviations are from the mean so far, so that large means cost no digits (Chan et al., 1983)."""
     targets, outputs = _table_of(targets, outputs)
-    weight = jnp.ones(targets.shape) if weights is None else jnp.broadcast_to(spread(weights, targets), targets.shape)
+    weight = jnp.broadcast_to(weighing(weights, targets), targets.shape)
     new = weight.sum(0)
     mean = jnp.sum(targets * weight, 0) / jnp.where(new == 0, 1, new)
     both = total.weight + new

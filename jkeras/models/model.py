@@ -14,7 +14,7 @@ from jkeras.core.context import is_traced
 from jkeras.core.definition import Params, State
 from jkeras.core.errors import UnknownNameError, nearest
 from jkeras.core.layer import context_of
-from jkeras.core.nest import flatten, map_nest
+from jkeras.core.nest import flatten, map_nest, path_of
 from jkeras.core.operation import Operation
 from jkeras.core.plain import MODELS
 from jkeras.core.shapes import shape_of, spec_of
@@ -206,7 +206,7 @@ class Model(Copies, Configs, ModelFace, TrainingMethods):
         pair = list(store.read(self.layer))
         old, new = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (pair[part], tree))
         for path in [*old, *new]:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            name = path_of(path)
             if path not in new or path not in old:
                 wrong = "missing" if path in old else "not an array of this model"
                 raise ValueError(f"{'params' if part == 0 else 'state'}: {name!r} is {wrong}.")

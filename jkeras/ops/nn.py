@@ -231,7 +231,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     r"""Return :math:`-\sum_c y_c \log p_c` along an axis, from probabilities, which are made to sum to 1, or from logits."""
     target, output = _of_one_shape(target, output)
-    return losses.categorical_crossentropy(jnp.moveaxis(target, axis, -1), jnp.moveaxis(output, axis, -1), from_logits)
+    return losses.categorical_crossentropy(target, output, from_logits, axis=axis)
 
 
 @op

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jkeras.core.nest import path_of
 from jkeras.optimizers.adam import direction
 from jkeras.optimizers.common import constructor, decayed, stepwise
 
@@ -134,7 +135,7 @@ def Muon(
     patterns = [re.compile(pattern) for pattern in exclude_layers or ()]
 
     def kind_of(path: Any, w: Any) -> str:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        name = path_of(path)
         by_adam = w.ndim != 2 or (exclude_embeddings and "embedding" in name.lower())
         return "adam" if by_adam or any(pattern.search(name) for pattern in patterns) else "muon"
 

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from jkeras.core.arguments import bind
-from jkeras.core.named import Configured, makers, tables
+from jkeras.core.named import Configured, classed, look_up, tables
 from jkeras.core.plain import made, written
 
 
@@ -45,9 +45,7 @@ def constructor(function: Callable[..., Callable[[Any], Any]]) -> Any:
                 raise ValueError(f"{kind}: {name} must be positive, but got {value!r}.")
         self.function = function(*bound.args, **bound.kwargs)
 
-    named = {"__module__": function.__module__, "__signature__": signature, "kind": kind, "__doc__": function.__doc__}
-    made = makers[LearningRateSchedule.module][kind] = type(kind, (LearningRateSchedule,), {"__init__": __init__, **named})
-    return made
+    return classed(LearningRateSchedule, function, __init__, signature)
 
 
 @constructor
@@ -230,12 +228,12 @@ def CosineDecayRestarts(
     return decay
 
 
-def get(identifier: Any) -> Any:
-    """Return a schedule as it is, or make the one that plain data describe."""
-    return identifier if callable(identifier) else deserialize(identifier)
+def _no_name(identifier: Any) -> Any:
+    """Return a function as it is; a schedule needs arguments, so no name stands for one."""
+    return look_up(identifier, {}, "schedule")
 
 
-tables["schedule"] = get
+tables["schedule"] = _no_name
 
 
 def serialize(learning_rate_schedule: Any) -> Any:

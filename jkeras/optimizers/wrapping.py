@@ -13,7 +13,8 @@ import optax
 
 from jkeras.core.arguments import whole_number
 from jkeras.core.errors import nearest
-from jkeras.core.named import makers
+from jkeras.core.named import makers, tables
+from jkeras.core.nest import path_of
 from jkeras.optimizers.face import Optimizer
 
 
@@ -72,9 +73,7 @@ class LossScaleOptimizer(Wrapping):
     def __init__(
         self, inner_optimizer: Any, initial_scale: float = 2.0**15, dynamic_growth_steps: int = 2000, name: str | None = None
     ):
-        from jkeras.optimizers import get
-
-        self.inner_optimizer = inner = get(inner_optimizer)
+        self.inner_optimizer = inner = tables["optimizer"](inner_optimizer)
         if not initial_scale > 0:
             raise ValueError(f"LossScaleOptimizer: initial_scale must be positive, but got {initial_scale!r}.")
         growth = whole_number("dynamic_growth_steps", dynamic_growth_steps)
@@ -140,9 +139,7 @@ class PathOptimizer(Wrapping):
     """
 
     def __init__(self, inner_optimizer: Any, by_path: Mapping[str, Any], name: str | None = None):
-        from jkeras.optimizers import get
-
-        self.inner_optimizer = inner = get(inner_optimizer)
+        self.inner_optimizer = inner = tables["optimizer"](inner_optimizer)
         rules: dict[Any, Any] = {"": inner.transformation}
         if any(isinstance(one, Optimizer) and one.config.get("use_ema") for one in (inner, *by_path.values())):
             raise ValueError("PathOptimizer: running means of weights are kept of all of them, not by path: leave use_ema out.")
@@ -152,7 +149,7 @@ class PathOptimizer(Wrapping):
                     raise ValueError(f"PathOptimizer: a rate must not be negative, but that of {pattern!r} is {rule!r}.")
                 rules[pattern] = optax.chain(inner.transformation, optax.scale(rule)) if rule else optax.set_to_zero()
             else:
-                rules[pattern] = get(rule).transformation
+                rules[pattern] = tables["optimizer"](rule).transformation
         config = {"inner_optimizer": inner, "by_path": dict(by_path), "name": name}
         whole = optax.partition(rules, functools.partial(_labels, list(by_path)))
         self._record(type(self).__name__, config, whole, inner.loss_scale)
@@ -160,7 +157,7 @@ class PathOptimizer(Wrapping):
 
 def _labels(patterns: list[str], params: Any) -> Any:
     """Return the first pattern that the path of each weight fits, ``""`` for none."""
-    paths = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     for pattern in patterns:
         if not fnmatch.filter(paths, pattern):
             raise ValueError(

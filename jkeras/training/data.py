@@ -164,7 +164,7 @@ def check_targets(trainer: Trainer, y: Any) -> dict[str, Any]:
     if y is None and not objective.wanted:
         return {}  # what is minimised is in the model
     if y is None:
-        raise DataError(f"targets are missing: give y for {', '.join(map(repr, objective.wanted)) or 'the outputs'}.")
+        raise DataError(f"targets are missing: give y for {', '.join(map(repr, objective.wanted))}.")
     if isinstance(objective.outputs, str) and is_numbers(y):
         y = to_array(y, "targets")
     found = objective.targets(y)
