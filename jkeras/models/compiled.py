@@ -46,7 +46,7 @@ class Compiled:
     def _setup_training(self) -> None:
         self._compiled: dict[str, Any] | None = None
         self._flags: dict[Layer, bool] = {}  # which layers were frozen when the model was compiled
-        self._engine: tuple[Any, Engine] | None = None  # with the layer that it was made for
+        self._engine: tuple[Any, Any, Engine] | None = None  # with the layer and the optimizer that it was made for
         self._predicting: Engine | None = None
         self._forget_optimizer()
         self._key: Any = None  # None: the seed's
@@ -96,12 +96,13 @@ class Compiled:
             raise ValueError(
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
-        if self._engine is None or self._engine[0] is not self.layer:
-            chosen, frozen = self._compiled["optimizer"], self._frozen_when_compiled()
-            optimizer, scale = chosen.transformation, chosen.loss_scale
-            trainer = Trainer(self.layer, self._objective(), optimizer, self.input_spec, frozen, loss_scale=scale)
-            self._engine = self.layer, Engine(trainer, self._compiled["run_eagerly"])
-        return self._engine[1]
+        chosen = self._compiled["optimizer"]
+        wanted = self.layer, chosen.transformation
+        if self._engine is None or any(made is not one for made, one in zip(self._engine, wanted, strict=False)):
+            frozen, scale = self._frozen_when_compiled(), chosen.loss_scale
+            trainer = Trainer(self.layer, self._objective(), chosen.transformation, self.input_spec, frozen, loss_scale=scale)
+            self._engine = *wanted, Engine(trainer, self._compiled["run_eagerly"])
+        return self._engine[2]
 
     def _frozen_when_compiled(self) -> frozenset:
         """Return the paths of what does not learn: as ``compile`` found the layers, and later ones as they are now."""

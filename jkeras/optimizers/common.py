@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from jkeras.core.arguments import bind, whole_number
-from jkeras.core.named import makers
+from jkeras.core.named import classed
+from jkeras.core.nest import path_of
 from jkeras.optimizers.face import Optimizer
 from jkeras.optimizers.rates import Settable, checked_rate, is_schedule
 
@@ -65,14 +66,13 @@ def constructor(function: Callable[..., Any]) -> Any:
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
         config = dict(bind(kind, signature, args, kwargs).arguments)
         try:
-            checked_rate(kind, config["learning_rate"])
             made = whole(config, ())
         except ValueError as error:
             error.args = (str(error) if str(error).startswith(kind) else f"{kind}: {error}",)
             raise
         factor = config["loss_scale_factor"]
         self._record(kind, config, made, *([] if factor is None else [functools.partial(_fixed, factor)]))
-        self._remade = functools.partial(whole, config)
+        self._remade = whole
 
     def whole(config: Mapping[str, Any], undecayed: tuple[str, ...]) -> Any:
         common = {**{name: parameter.default for name, parameter in _COMMON.items()}, **config}
@@ -83,15 +83,12 @@ def constructor(function: Callable[..., Any]) -> Any:
         function(0.0, **given)
         return assembled(functools.partial(function, **given), rate, common, "weight_decay" in own)
 
-    about = {"__init__": __init__, "__doc__": function.__doc__, "__module__": function.__module__, "__signature__": signature}
-    about["usual"] = {given.name: given.default for given in tail}
-    made = makers[Optimizer.module][kind] = type(kind, (Optimizer,), about)
-    return made
+    return classed(Optimizer, function, __init__, signature, usual={given.name: given.default for given in tail})
 
 
 def _unless(patterns: tuple[str, ...], decay: float, path: Any, weight: Any) -> float:
     """Return the decay of a weight: none where a pattern is found in its path."""
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    name = path_of(path)
     return 0.0 if any(re.search(pattern, name) for pattern in patterns) else decay
 
 
@@ -103,16 +100,16 @@ def assembled(function: Callable[[Any], Any], rate: Any, common: Mapping[str, An
     """Return the whole transformation: averages around accumulation around clipping before decay before the step itself."""
     decay = None if decays else common["weight_decay"]
     every = common["gradient_accumulation_steps"]
+    plain = is_schedule(rate) and not hasattr(rate, "init")  # and no stateful one of Optax's
     if every is not None:
         every = whole_number("gradient_accumulation_steps", every, 2)
-        if is_schedule(rate) and not hasattr(rate, "init"):
-            rate = functools.partial(_at_last_batch, rate, every)
+        rate = functools.partial(_at_last_batch, rate, every) if plain else rate
 
     def core(learning_rate: Any) -> Any:
         step = function(learning_rate)
         return decayed(step, learning_rate, decay) if decay else step
 
-    settable = Settable(rate) if is_schedule(rate) and not hasattr(rate, "init") else rate
+    settable = Settable(rate) if plain else rate
     whole: Any = optax.chain(*clipping(common), optax.inject_hyperparams(core)(learning_rate=settable))
     if every is not None:
         whole = accumulating(whole, every)

@@ -19,10 +19,11 @@ from jkeras.core.layer import spell
 from jkeras.core.named import Configured
 from jkeras.core.pickling import refuse_nameless
 from jkeras.core.spellings import ARGUMENTS, older
-from jkeras.optimizers.rates import Rate, SettableState, checked_rate, is_schedule, rate_in, with_rate
+from jkeras.optimizers.rates import Rate, SettableState, checked_rate, is_schedule, rate_in, with_rate, with_schedule
 
 
-def _unscaled(opt_state: Any) -> None:
+def unscaled(opt_state: Any) -> None:
+    """Say that losses are not multiplied by anything."""
     return None
 
 
@@ -41,7 +42,7 @@ class Optimizer(Configured):
       config: the arguments.
       loss_scale: of the state, by what a loss is multiplied before gradients are taken, and these divided; None for nothing.
       transformation: the pair ``(init, update)`` as an ``optax.GradientTransformation``.
-      given_rate: a learning rate that was set and has not reached a training state yet, or None.
+      given_rate: a learning rate that was set, a number or a schedule, and has not reached a training state yet; or None.
       owner: a weak reference to the model that trains with it, or None.
     """
 
@@ -52,12 +53,12 @@ class Optimizer(Configured):
         self._record(kind, config, transformation)
 
     def _record(
-        self, kind: str, config: Mapping[str, Any], transformation: Any, loss_scale: Callable[[Any], Any] = _unscaled
+        self, kind: str, config: Mapping[str, Any], transformation: Any, loss_scale: Callable[[Any], Any] = unscaled
     ) -> None:
         self.kind, self.config, self.transformation, self.loss_scale = kind, config, transformation, loss_scale
-        self.given_rate: float | None = None
+        self.given_rate: Any = None
         self.owner: Any = None
-        self._remade: Any = None  # of patterns of weights that do not decay, the transformation
+        self._remade: Any = None  # of arguments and of patterns of weights that do not decay, the transformation
         self._undecayed: tuple[str, ...] = ()
 
     @property
@@ -78,7 +79,7 @@ class Optimizer(Configured):
     @property
     def scales_losses(self) -> bool:
         """Whether it says by what a loss is multiplied."""
-        return self.loss_scale is not _unscaled
+        return self.loss_scale is not unscaled
 
     def _given_rate(self) -> Any:
         """Return the learning rate that it was made with, None for none."""
@@ -104,7 +105,7 @@ class Optimizer(Configured):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
         if self._undecayed:
-            self.transformation = self._remade(self._undecayed)
+            self._make_anew()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, the learning rate as it is now."""
@@ -136,7 +137,10 @@ class Optimizer(Configured):
             )
         exactly = [f"^{re.escape(variable.path)}$" for variable in var_list or ()]
         self._undecayed = (*self._undecayed, *exactly, *(var_names or ()))
-        self.transformation = self._remade(self._undecayed)
+        self._make_anew()
+
+    def _make_anew(self) -> None:
+        self.transformation = self._remade(self.config, self._undecayed)
 
     # -- what belongs to the model's training state --------------------------------------------------------------------
 
@@ -170,12 +174,15 @@ class Optimizer(Configured):
     def learning_rate(self) -> Rate:
         """The learning rate of the next step; a number can be assigned at any time, also where a schedule set it before.
 
+        A schedule can be assigned, too. It goes on from the step that was reached, and the steps are compiled once more.
+
         Raises:
           AttributeError: for an Optax transformation that keeps no learning rate in its state.
+          TypeError: for a schedule assigned to an Optax transformation or to an optimizer around another.
         """
-        if self.given_rate is not None:
-            return Rate(self.given_rate, self)
-        found: Any = rate_in(self._state()) if self.built else self._given_rate()
+        found: Any = self.given_rate
+        if found is None:
+            found = rate_in(self._state()) if self.built else self._given_rate()
         if isinstance(found, SettableState):
             found = self._given_rate() if np.isnan(found.given) else found.given
         if callable(found):
@@ -186,9 +193,14 @@ class Optimizer(Configured):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if is_schedule(value):
-            raise TypeError(f"{self.kind}: a schedule is given where the optimizer is made: {self.kind}(learning_rate=schedule).")
         rate = checked_rate(self.kind, value)
+        if is_schedule(rate):
+            if self._remade is None:
+                raise TypeError(f"{self.kind}: a schedule is given where the optimizer is made that takes the steps.")
+            self.config = {**self.config, "learning_rate": rate}
+            self._make_anew()
+            self.given_rate = rate
+            return
         state = self._state()
         if rate_in(state) is None if self.built else self._given_rate() is None and self.kind != FOREIGN:
             raise AttributeError(f"{self._rateless()} so it cannot be set.")
@@ -203,7 +215,9 @@ class Optimizer(Configured):
     def taken(self, state: Any) -> Any:
         """Return an optimizer's state in which the learning rate is the one that was set, if one was."""
         rate, self.given_rate = self.given_rate, None
-        return state if rate is None else with_rate(state, rate)
+        if rate is None:
+            return state
+        return with_schedule(state) if callable(rate) else with_rate(state, rate)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(type(self), name, None)

@@ -114,6 +114,19 @@ def with_rate(state: Any, rate: float) -> Any:
     return jax.tree.map(changed, state, is_leaf=_holds_rate)
 
 
+def with_schedule(state: Any) -> Any:
+    """Return the state of an optimizer whose learning rate a schedule is to set from its present step on."""
+
+    def changed(node: Any) -> Any:
+        if not _holds_rate(node):
+            return node
+        old = _schedule_of(node)
+        begun = (Settable(lambda step: 0.0).init() if old is None else old)._replace(count=node.count, given=jnp.float32(jnp.nan))
+        return node._replace(hyperparams_states={**node.hyperparams_states, "learning_rate": begun})
+
+    return jax.tree.map(changed, state, is_leaf=_holds_rate)
+
+
 def is_schedule(rate: Any) -> bool:
     """Whether a learning rate is a function of the step, and nothing that turns into a number."""
     return callable(rate) and not hasattr(rate, "__array__")

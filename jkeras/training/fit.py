@@ -116,8 +116,9 @@ class Epoch(Stretches):
 
     doing = "train"
 
-    def __init__(self, model: Any, engine: Engine, pace: Pace, callbacks: CallbackList, show: Display):
+    def __init__(self, model: Any, pace: Pace, callbacks: CallbackList, show: Display):
         self._stopping = model.stop_training  # set before the epoch, it ends it after one batch, as in Keras
+        engine = model.engine()
         self._held = model.train_state()
         self._marks = model.marks()
         carry = self._held, engine.empty()
@@ -150,6 +151,7 @@ class Epoch(Stretches):
         """Take over what a hook has changed in the model."""
         marks = self._model.marks()
         if len(marks) != len(self._marks) or not all(map(operator.is_, marks, self._marks)):
+            self._program_of = self._model.engine().train  # another one where a schedule was assigned
             self._held = self._model.train_state()
             self._marks = self._model.marks()
             self.replace((self._held, self.carry[1]))
@@ -175,8 +177,9 @@ def run_epochs(
                 run = None
                 callbacks.call("on_epoch_begin", epoch)
                 show.begin(epoch, epochs.stop, source.steps)
+                engine = model.engine()
                 compiled_before = engine.compile_seconds
-                run = Epoch(model, engine, pace, callbacks, show)
+                run = Epoch(model, pace, callbacks, show)
                 logs = run.train(engine, source)
                 logs |= validate(epoch, model)
                 if watched:

@@ -38,6 +38,7 @@ from jkeras.core.layer import Layer, penalties_in, run
 from jkeras.core.nest import get_in, is_numbers, resolve, set_in
 from jkeras.core.shapes import as_column
 from jkeras.optimizers.common import average_in
+from jkeras.optimizers.face import unscaled
 from jkeras.training.objective import Objective, outcome_of
 
 _SHUFFLE = 0x5F  # folded into the key together with the step, so that shuffling and dropout draw from different streams
@@ -90,10 +91,6 @@ def take(data: Any, index: jax.Array) -> Any:
     return jax.tree.map(pick_from, data)
 
 
-def _unscaled(opt_state: Any) -> None:
-    return None
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trainer:
     """A model's pure training functions.
@@ -115,7 +112,7 @@ class Trainer:
     input_spec: Any
     frozen: frozenset[tuple[str, ...]] = frozenset()
     compute_dtype: Any = None
-    loss_scale: Callable[[Any], Any] = _unscaled
+    loss_scale: Callable[[Any], Any] = unscaled
 
     # -- what is known before anything runs ---------------------------------------------------------------------------
 
