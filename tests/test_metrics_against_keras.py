@@ -338,3 +338,9 @@ def test_a_name_stands_for_the_metric_that_keras_calls_so(name):
 def test_what_makes_no_sense_is_refused_in_words(make, said):
     with pytest.raises(ValueError, match=said):
         make(jkeras.metrics)
+
+
+@pytest.mark.parametrize("metric", [jkeras.metrics.F1Score(), jkeras.metrics.Precision(), jkeras.metrics.CategoricalAccuracy()])
+def test_metrics_of_one_hot_targets_say_what_to_do_with_class_numbers(metric):
+    with pytest.raises(ValueError, match=r"targets \(2,\) must have the shape of the outputs, \(2, 3\).*utils.to_categorical"):
+        metric.update_state([0, 2], np.eye(3)[:2])

@@ -143,7 +143,9 @@ def paired(y_true: Any, y_pred: Any, what: str = "") -> tuple[Any, Any]:
     """
     targets, outputs = aligned(jnp.asarray(y_true), jnp.asarray(y_pred))
     if targets.shape != outputs.shape:
-        raise ShapeError(f"{what}targets {shape_of(targets)} must have the shape of the outputs, {shape_of(outputs)}.")
+        numbers = targets.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
+        hint = " Class numbers become one-hot through utils.to_categorical." if numbers else ""
+        raise ShapeError(f"{what}targets {shape_of(targets)} must have the shape of the outputs, {shape_of(outputs)}.{hint}")
     return targets, outputs
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jkeras.core.arguments import choice, whole_number
 from jkeras.core.errors import ShapeError
 from jkeras.core.shapes import shape_of
-from jkeras.losses.loss import EPSILON, aligned, widen
-from jkeras.metrics.metric import Metric, constructor, weighing
+from jkeras.losses.loss import EPSILON, widen
+from jkeras.metrics.metric import Metric, constructor, paired, weighing
 
 
 class Cases(NamedTuple):
@@ -24,9 +24,8 @@ class Cases(NamedTuple):
 
 def _table_of(targets: Any, outputs: Any) -> tuple[Any, Any]:
     """Return targets and outputs ``(batch, classes)``, or say that they are not."""
-    targets, outputs = jnp.asarray(targets), widen(jnp.asarray(outputs))
-    targets, outputs = (x[:, None] if x.ndim == 1 else x for x in aligned(targets, outputs))
-    if targets.shape != outputs.shape or outputs.ndim != 2:
+    targets, outputs = (x[:, None] if x.ndim == 1 else x for x in paired(targets, widen(jnp.asarray(outputs))))
+    if outputs.ndim != 2:
         raise ShapeError(
             f"targets and outputs must both be (batch, classes), but are {shape_of(targets)} and {shape_of(outputs)}."
         )
