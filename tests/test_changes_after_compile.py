@@ -117,3 +117,23 @@ def test_no_name_stands_for_a_schedule():
         optimizers.schedules.deserialize("cosine")
     with pytest.raises(TypeError):
         optimizers.schedules.serialize(halving)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        (lambda: 0.1, "to call it failed.*positional argument"),
+        (lambda step: 0.1 if step < 5 else 0.01, "jnp.where takes the place of if"),
+        (lambda step: step * np.ones(2), r"must return one number, but returned .*\(2,\)|shape=\(2,\)"),
+        (lambda step: None, "must return one number"),
+    ],
+)
+def test_a_schedule_that_cannot_be_one_is_refused_where_it_is_given(schedule, said):
+    with pytest.raises(ValueError, match=said):
+        optimizers.Adam(schedule)
+    model = falling(optimizers.SGD(1.0))
+    train(model, 1)
+    with pytest.raises(ValueError, match=said):
+        model.optimizer.learning_rate = schedule
+    train(model, 1)
+    assert weight(model) == -2.0

@@ -285,3 +285,19 @@ def test_a_loss_of_ones_own_takes_fewer_than_ten_lines_in_either_form():
         np.testing.assert_allclose(got, np.mean(np.abs(model.predict(x[:32], verbose=0) - y[:32]) ** 3) * scale, rtol=1e-4)
         if scale == 1:
             np.testing.assert_allclose(model.evaluate(x, y, verbose=0), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Huber", {"delta": 0.0}),
+        ("BinaryCrossentropy", {"label_smoothing": 1.5}),
+        ("CategoricalCrossentropy", {"label_smoothing": -0.1}),
+        ("BinaryFocalCrossentropy", {"gamma": -1.0}),
+        ("CategoricalGeneralizedCrossEntropy", {"q": 0.0}),
+    ],
+)
+def test_arguments_of_losses_out_of_their_range_are_refused_by_name(kind, arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"{kind}: {name} must be"):
+        getattr(jkeras.losses, kind)(**arguments)

@@ -344,3 +344,8 @@ def test_what_makes_no_sense_is_refused_in_words(make, said):
 def test_metrics_of_one_hot_targets_say_what_to_do_with_class_numbers(metric):
     with pytest.raises(ValueError, match=r"targets \(2,\) must have the shape of the outputs, \(2, 3\).*utils.to_categorical"):
         metric.update_state([0, 2], np.eye(3)[:2])
+
+
+def test_weights_that_do_not_fit_the_values_of_a_mean_are_refused():
+    with pytest.raises(ValueError, match=r"weights of shape \(3,\) do not fit values of shape \(2,\)"):
+        jkeras.metrics.Mean().update_state([1.0, 2.0], sample_weight=[1.0, 1.0, 1.0])

@@ -25,6 +25,12 @@ from jkeras.core.shapes import is_float, shape_of
 
 MEAN = "sum_over_batch_size"
 EPSILON = 1e-7  # Keras's: how far probabilities are kept from 0 and 1, and what keeps divisors from 0
+_LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of arguments, whichever loss has them
+    "label_smoothing": (lambda s: 0 <= s <= 1, "from 0 to 1"),
+    "delta": (lambda d: d > 0, "positive"),
+    "gamma": (lambda g: g >= 0, "0 or more"),
+    "q": (lambda q: 0 < q <= 1, "above 0 and at most 1"),
+}
 REDUCTIONS = (MEAN, "mean", "sum", "mean_with_sample_weight", "none")
 
 
@@ -45,7 +51,7 @@ class Loss(Configured):
       class_axis: the axis of outputs whose places targets number, or None where they are no class numbers.
 
     Raises:
-      ValueError: for an unknown reduction or dtype.
+      ValueError: for an unknown reduction or dtype, or a number out of its range.
 
     Example:
       >>> cubed = jkeras.losses.Loss(lambda y_true, y_pred: jnp.mean(jnp.abs(y_true - y_pred) ** 3, -1), name="cubed")
@@ -123,6 +129,9 @@ def constructor(
         def __init__(self: Loss, *args: Any, **kwargs: Any) -> None:  # noqa: N807, it becomes the class's
             config = dict(bind(kind, signature, args, kwargs).arguments)
             own = {name: value for name, value in config.items() if name not in ("reduction", "name", "dtype")}
+            for name, (allowed, words) in _LIMITS.items():
+                if name in own and not allowed(own[name]):
+                    raise ValueError(f"{kind}: {name} must be {words}, but got {own[name]!r}.")
             on_logits, counted = (None if make is None else make(own) for make in (fused, counts))
             common = (config["name"] or kind, config["reduction"], config["dtype"], on_logits, counted, per_example)
             Loss.__init__(self, functools.partial(function, **own), *common)
@@ -246,7 +255,7 @@ def spread(weight: Any, values: Any) -> Any:
     if weight.ndim > values.ndim and weight.shape[-1] == 1:
         weight = weight.reshape(weight.shape[:-1])
     if weight.ndim > values.ndim or any(w not in (1, v) for w, v in zip(weight.shape, values.shape, strict=False)):
-        raise ShapeError(f"sample weights of shape {shape_of(weight)} do not fit losses of shape {shape_of(values)}.")
+        raise ShapeError(f"sample weights of shape {shape_of(weight)} do not fit values of shape {shape_of(values)}.")
     return weight.reshape(*weight.shape, *(1,) * (values.ndim - weight.ndim))
 
 

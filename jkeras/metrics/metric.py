@@ -185,12 +185,7 @@ def add_to(total: Total, values: Any, weights: Any = None) -> Total:
     """Add ``(batch, ...)`` values to a total, each example counting as the weighted mean of its entries."""
     values = jnp.asarray(values, jnp.float32)
     values = values.reshape(1) if values.ndim == 0 else values
-    if weights is None:
-        weights = jnp.ones(values.shape[:1], jnp.float32)
-    if weights.ndim > values.ndim and weights.shape[-1] == 1:
-        weights = weights.reshape(weights.shape[:-1])
-    values = values.mean(tuple(range(weights.ndim, values.ndim)))
-    weights = jnp.broadcast_to(weights, values.shape).astype(jnp.float32)
+    weights = jnp.broadcast_to(weighing(weights, values), values.shape)
     values = jnp.where(weights == 0, 0, values) * weights
     inner = tuple(range(1, values.ndim))
     return Total(total.sum + values.mean(inner).sum(), total.weight + weights.mean(inner).sum())

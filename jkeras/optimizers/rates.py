@@ -132,10 +132,27 @@ def is_schedule(rate: Any) -> bool:
     return callable(rate) and not hasattr(rate, "__array__")
 
 
+def _try_out(kind: str, schedule: Callable[..., Any]) -> None:
+    """Refuse a schedule that cannot be traced, or gives something else than one number."""
+    if hasattr(schedule, "init"):  # a stateful one of Optax's, which takes its state
+        return
+    try:
+        found = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.int32))
+    except Exception as error:
+        said = str(error).split("\n")[0]
+        raise ValueError(
+            f"{kind}: a schedule must be a function of the step, an int32 array that has no value while steps are compiled "
+            f"(jnp.where takes the place of if), but to call it failed: {said}"
+        ) from error
+    if getattr(found, "shape", None) != ():
+        raise ValueError(f"{kind}: a schedule must return one number, but returned {found}.")
+
+
 def checked_rate(kind: str, learning_rate: Any) -> Any:
     """Return a learning rate as a float, or a schedule as it is."""
     rate: Any = learning_rate
     if is_schedule(rate):
+        _try_out(kind, rate)
         return rate
     if getattr(rate, "shape", None) == ():
         rate = float(rate)  # type: ignore[arg-type]
