@@ -125,6 +125,24 @@ def get(identifier: Any) -> Metric:
 
 tables["metric"] = get
 
+_COUNTS = (FalseNegatives, FalsePositives, Mean, Sum, TrueNegatives, TruePositives)
+_COSTS = (
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, Hinge, KLDivergence, LogCoshError, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError, Poisson, RootMeanSquaredError,
+    SparseCategoricalCrossentropy, SquaredHinge,
+)  # fmt: skip
+
+
+def better(metric: Metric) -> str | None:
+    """Return whether ``"min"`` or ``"max"`` of a metric is better; None for counts, sums and functions of the user's own."""
+    function = metric.config.get("fn")
+    if function is None:
+        known = type(metric) in _CLASSES and type(metric) not in _COUNTS
+        return None if not known else "min" if type(metric) in _COSTS else "max"
+    if isinstance(function, losses.Loss) or function in _OF_LOSSES.values():
+        return "min"
+    return "max" if function in _FUNCTIONS.values() else None
+
 
 def serialize(metric: Any) -> Any:
     """Return a metric as plain data: the call that made it, or its name.

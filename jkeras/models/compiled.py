@@ -309,6 +309,10 @@ class Compiled:
         """What the list returned by :meth:`evaluate` holds, in its order."""
         return self.engine().trainer.objective.log_names()
 
+    def better(self, name: str) -> str | None:
+        """Return whether ``"min"`` or ``"max"`` of a log, without ``val_``, is better; None where that is not known."""
+        return self.engine().trainer.objective.better(name)
+
 
 def _by_path(tree: Any) -> dict[Any, Any]:
     return dict(jax.tree_util.tree_flatten_with_path(tree)[0])

@@ -102,6 +102,7 @@ class TrainingMethods(Compiled):
             validation = self._source(engine, judged, size or batch_size, steps, "validation_data", afresh=True)
         params = {"verbose": verbose, "epochs": epochs, "steps": source.steps}
         chosen = CallbackList(callbacks, add_history=True, model=self, **params)
+        chosen.expect(self.metrics_names, judged is not None)
 
         def validate(epoch: int, model: Any) -> dict[str, float]:
             if validation is None or (epoch + 1) % freq:

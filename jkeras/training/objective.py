@@ -65,6 +65,13 @@ class Objective:
         named = [self._log_name(name, m) for name in self.names for m, _ in self.metrics[name]]
         return [*self._loss_names(), *(sorted(named) if len(self.names) > 1 else named)]
 
+    def better(self, name: str) -> str | None:
+        """Return whether ``"min"`` or ``"max"`` of a log is better; None where that is not known."""
+        if name in self._loss_names():
+            return "min"
+        found = [m for output in self.names for m, _ in self.metrics[output] if self._log_name(output, m) == name]
+        return metrics.better(found[0]) if found else None
+
     def _loss_names(self) -> list[str]:
         parts = [f"{name}_loss" for name in self.names if self.losses[name] and self._several_losses]
         return ["loss", *parts, *self.penalties]

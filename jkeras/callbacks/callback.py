@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jkeras.core.errors import kind_of, noted
+from jkeras.core.errors import UnknownNameError, kind_of, nearest, noted
 from jkeras.core.nest import flatten
 
 
@@ -179,6 +179,27 @@ class CallbackList:
         hooks += ["on_batch_begin", "on_batch_end"] if doing == "train" else []
         return any(_overrides(callback, hook) for callback in self.callbacks for hook in hooks)
 
+    def expect(self, logs: list[str], judged: bool) -> None:
+        """Refuse a monitor that no epoch will log; one that a callback of the user's own may add is let through.
+
+        Args:
+          logs: what training logs.
+          judged: whether there is validation data, which logs the same as ``val_...``.
+
+        Raises:
+          UnknownNameError: with the nearest name.
+        """
+        if any(_overrides(one, "on_epoch_end") and not type(one).__module__.startswith("jkeras.") for one in self.callbacks):
+            return
+        there = [*logs, *(f"val_{name}" for name in logs if judged), "learning_rate"]
+        for callback in self.callbacks:
+            monitor = getattr(callback, "monitor", None)
+            if monitor is not None and monitor not in there:
+                why = nearest(monitor, there)
+                if not judged and monitor.removeprefix("val_") in logs:
+                    why = " There is no validation data: give validation_data or validation_split."
+                raise UnknownNameError(f"{type(callback).__name__}: no epoch will log {monitor!r}.{why}")
+
     @property
     def are_ours(self) -> bool:
         """Whether there are only callbacks that do not look at the model."""
@@ -195,6 +216,3 @@ class CallbackList:
 def _overrides(callback: Any, hook: str) -> bool:
     found = getattr(callback, hook)
     return getattr(found, "__func__", found) is not getattr(Callback, hook)
-
-
-__all__ = ["Callback", "CallbackList", "History"]
