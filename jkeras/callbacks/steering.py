@@ -1,4 +1,4 @@
-"""Callbacks that set what training does next."""
+"""Callbacks that set what training does next, or with which weights a model is judged."""
 
 from __future__ import annotations
 
@@ -98,3 +98,72 @@ class TerminateOnNaN(Callback):
             raise RuntimeError(f"The loss is {loss} after batch {batch}.")
         print(f"Batch {batch}: the loss is {loss}, so training stops.")
         self.model.stop_training = True
+
+
+class SwapEMAWeights(Callback):
+    """Judge and predict with the running mean of the weights that an optimizer with ``use_ema=True`` keeps; train with the rest.
+
+    In ``fit`` it is for the validation, and by itself for ``evaluate(callbacks=[...])`` and ``predict``. The weights that train
+    come back after it.
+
+    Args:
+      swap_on_epoch: whether the means are in the model from the end of each epoch to the beginning of the next, so that other
+        callbacks see them.
+
+    Raises:
+      ValueError: from ``fit``, ``evaluate`` and ``predict``, for an optimizer that keeps no mean.
+
+    Example:
+      >>> model = Sequential([Input((2,)), Dense(1)])
+      >>> model.compile(jkeras.optimizers.SGD(0.1, use_ema=True), "mse")
+      >>> x, y = np.ones((4, 2)), np.ones((4, 1))
+      >>> sorted(model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[SwapEMAWeights()]).history)
+      ['loss', 'val_loss']
+    """
+
+    def __init__(self, swap_on_epoch: bool = False):
+        self.swap_on_epoch = swap_on_epoch
+        self._own: Any = None  # the weights that train, while the means are in the model
+
+    def _swap_in(self) -> None:
+        if self._own is None:
+            averaged, self._own = self.model.averaged_params(), self.model.params
+            self.model.params = averaged
+
+    def _swap_out(self) -> None:
+        if self._own is not None:
+            self.model.params, self._own = self._own, None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Say now if there is no mean."""
+        self._own = None
+        self.model.averaged_params()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Train on with the weights that train."""
+        self._swap_out()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Show the means, if they are to be seen between epochs."""
+        if self.swap_on_epoch:
+            self._swap_in()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the weights as ``fit`` has left them: they are the means."""
+        self._own = None
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Judge with the means."""
+        self._swap_in()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Put the weights back."""
+        self._swap_out()
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """Predict with the means."""
+        self._swap_in()
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """Put the weights back."""
+        self._swap_out()

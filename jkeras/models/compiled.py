@@ -178,6 +178,17 @@ class Compiled:
         if average_in(self._opt_state) is not None:
             self.carry_on(self.trainer.finished(self.train_state()))
 
+    def averaged_params(self) -> Any:
+        """Return the parameters with the running means that the optimizer keeps; those held now before the first step.
+
+        Raises:
+          ValueError: where it keeps none.
+        """
+        state = self.train_state()
+        if average_in(state.opt_state) is None:
+            raise ValueError(f"{self.optimizer.kind} keeps no running mean of the weights: make it with use_ema=True.")
+        return self.trainer.finished(state).params if int(self._step) else state.params
+
     def marks(self) -> list[Any]:
         """List what makes the training state; as long as nothing is set, no weight and no learning rate, these very objects."""
         return [self._opt_state, self._step, self._key, self.optimizer.given_rate, *store.marks(self.layer)]

@@ -107,7 +107,7 @@ class TrainingMethods(Compiled):
         def validate(epoch: int, model: Any) -> dict[str, float]:
             if validation is None or (epoch + 1) % freq:
                 return {}
-            logs = run_tests(self, engine, validation, self.params, self.state, chosen, Display())[1]
+            logs = run_tests(self, engine, validation, chosen, Display())[1]
             return {f"val_{name}": value for name, value in logs.items()}
 
         history: Any = chosen.history
@@ -153,10 +153,9 @@ class TrainingMethods(Compiled):
         source = self._source(engine, given, _size(batch_size), _steps("steps", steps), "the data")
         chosen = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=source.steps)
         before = engine.compile_seconds
-        given = self.state
-        done, logs, state = run_tests(self, engine, source, self.params, given, chosen, show)
+        done, logs, states = run_tests(self, engine, source, chosen, show)
         show.end(done, logs, engine.compile_seconds - before)
-        store.write_state(self.layer, given, state)
+        store.write_state(self.layer, *states)
         return self._returned(logs, return_dict)
 
     @checked_arguments
@@ -182,9 +181,8 @@ class TrainingMethods(Compiled):
         chosen = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=steps)
         self._calls += 1
         key = jax.random.fold_in(jax.random.key(self.seed), self._calls)  # for layers called with training=True
-        given = self.state
-        y, state = run_predictions(self, engine, x, self.params, given, key, size, steps, chosen, show)
-        store.write_state(self.layer, given, state)
+        y, states = run_predictions(self, engine, x, key, size, steps, chosen, show)
+        store.write_state(self.layer, *states)
         return y
 
     # -- one batch ----------------------------------------------------------------------------------------------------

@@ -196,23 +196,25 @@ def run_epochs(
 
 
 def run_tests(
-    model: Any, engine: Engine, source: Any, params: Any, state: Any, callbacks: CallbackList, show: Display
-) -> tuple[int, dict[str, float], Any]:
-    """Evaluate; return the number of steps, the logs, and the state that the layers are left in."""
-
-    def program_of(segment: Any, carry: Any, known: Any) -> Any:
-        return engine.test(segment, params, carry, known)
-
-    run = Stretches(model, program_of, (state, engine.empty()), Pace(callbacks.wants_batches("test")), callbacks, show)
+    model: Any, engine: Engine, source: Any, callbacks: CallbackList, show: Display
+) -> tuple[int, dict[str, float], tuple[Any, Any]]:
+    """Evaluate; return the number of steps, the logs, and the state of the layers, before and after."""
+    run: Any = None
     model.stop_evaluating = False
     try:
-        with noted(lambda: f"While evaluate was at batch {run.done}."):
+        with noted(lambda: f"While evaluate was at batch {run.done if run else 0}."):
             callbacks.call("on_test_begin")
+            params, state = model.params, model.state  # as the hook has left them
+
+            def program_of(segment: Any, carry: Any, known: Any) -> Any:
+                return engine.test(segment, params, carry, known)
+
+            run = Stretches(model, program_of, (state, engine.empty()), Pace(callbacks.wants_batches("test")), callbacks, show)
             show.begin(0, 1, source.steps)
             run.run(source.segments(engine, None))
             logs = run.results()
             callbacks.call("on_test_end", logs=logs)
-        return run.done, logs, run.carry[0]
+        return run.done, logs, (state, run.carry[0])
     finally:
         show.close()
 
@@ -221,15 +223,17 @@ def run_predictions(
     model: Any,
     engine: Engine,
     x: Any,
-    params: Any,
-    state: Any,
     key: Any,
     batch_size: int | None,
     steps: int | None,
     callbacks: CallbackList,
     show: Display,
-) -> tuple[Any, Any]:
-    """Predict batch by batch; return the outputs as NumPy arrays in the nest of the model's outputs, and the layers' state."""
+) -> tuple[Any, tuple[Any, Any]]:
+    """Predict batch by batch.
+
+    Returns:
+      The outputs as NumPy arrays in the nest of the model's outputs, and the state of the layers, before and after.
+    """
     trainer = engine.trainer
     fixed = trainer.fixed_batch
     batch_size = fixed or batch_size or 32
@@ -242,6 +246,8 @@ def run_predictions(
     try:
         with noted(lambda: f"While predict was at batch {len(pieces)}."):
             callbacks.call("on_predict_begin")
+            params, given = model.params, model.state  # as the hook has left them
+            state = given
             show.begin(0, 1, available if steps is None else steps)
             for n, rows in _batches(trainer, arrays, batch_size, steps):
                 if wants:
@@ -259,7 +265,7 @@ def run_predictions(
             outputs = map_nest(lambda *parts: parts[0] if len(parts) == 1 else np.concatenate(parts), *(_cut(*p) for p in pieces))
             show.end(len(pieces), {}, 0.0)
             callbacks.call("on_predict_end")
-        return outputs, state
+        return outputs, (given, state)
     finally:
         show.close()
 
