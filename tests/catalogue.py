@@ -35,6 +35,7 @@ MODULES = (
     "metrics",
     "optimizers",
     "optimizers.schedules",
+    "callbacks",
 )
 COMMON = {"name", "dtype", "trainable", "autocast", "activity_regularizer"}  # which every layer takes
 RARE = "a rarer augmentation of images or sound, which the catalogue leaves out"
@@ -59,12 +60,18 @@ REASONS = {  # of names that jkeras leaves out
         **dict.fromkeys(["MultiOptimizer", "OptimizerMap"], "PathOptimizer: by patterns of paths instead of by layers"),
         "legacy": "Keras 2's, which Keras 3 refuses as well",
     },
+    "callbacks": {
+        **dict.fromkeys(["BackupAndRestore", "ModelCheckpoint", "OrbaxCheckpoint"], "models are not written to files yet"),
+        "RemoteMonitor": "what is sent to a server is a LambdaCallback's to send",
+        "TensorBoard": "not offered yet",
+    },
 }
 BASES = {  # whose arguments are other ones
     "losses": {"Loss": "takes the function; a class of Keras's is written by overriding call"},
     "metrics": {"Metric": "takes the three functions; a class of Keras's is written by overriding its methods"},
     "optimizers": {"Optimizer": "takes an Optax transformation; a class of Keras's is written by overriding update_step"},
     "optimizers.schedules": {"LearningRateSchedule": "takes the function; a class of Keras's is written by overriding __call__"},
+    "callbacks": {"CallbackList": "what fit and evaluate show is no callback, so that none is added for it"},
 }
 LAST = {  # arguments of Keras's that nothing here reads, by name
     "lora_rank": "low-rank training of whole models is not offered yet",
