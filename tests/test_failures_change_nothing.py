@@ -146,6 +146,7 @@ ARGUMENTS = [
     *({"validation_split": wrong} for wrong in (-0.1, 1.0, 1.5, "half", 0.99, True, float("nan"))),
     *({"verbose": wrong} for wrong in (3, -1, "loud", None, 0.5)),
     *({name: 0, "validation_data": (X, Y)} for name in ("validation_batch_size", "validation_steps", "validation_freq")),
+    *({"validation_freq": wrong, "validation_data": (X, Y)} for wrong in ([0], [1.5], "2", [True])),
     *({"validation_data": wrong} for wrong in (3, (X,), (X, Y, HALF, HALF), ({"words": WORDS}, Y), (X, {**Y, "kind": KIND + 1}))),
     {"validation_data": (X, {**Y, "price": np.tile(PRICE, 3)})},
     *({"class_weight": wrong} for wrong in ({0: 1.0}, 3, {"a": 1.0})),

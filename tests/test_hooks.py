@@ -52,6 +52,9 @@ RUNS = {
     "fit with a validation split": lambda m, c: m.fit(
         X, Y, batch_size=4, epochs=2, validation_split=0.5, validation_freq=2, shuffle=False, callbacks=c, verbose=0
     ),
+    "fit with validation in listed epochs": lambda m, c: m.fit(
+        X, Y, batch_size=4, epochs=3, validation_split=0.5, validation_freq=[1, 3], shuffle=False, callbacks=c, verbose=0
+    ),
     "evaluate": lambda m, c: m.evaluate(X, Y, batch_size=5, callbacks=c, verbose=0),
     "predict": lambda m, c: m.predict(X, batch_size=5, callbacks=c, verbose=0),
 }

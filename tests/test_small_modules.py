@@ -380,3 +380,13 @@ def test_what_is_wrong_with_data_is_said_by_name():
         model.predict([[1.0], [1.0, 2.0]], verbose=0)
     with pytest.raises(TypeError, match="fit was called inside a JAX transformation"):
         jax.jit(lambda x: model.fit(x, x))(np.ones((2, 1), "float32"))
+
+
+@pytest.mark.parametrize("parts", [("x",), ("x", "y"), ("x", "y", "w"), (["a", "b"],), (("a",), "y")])
+def test_what_batches_yield_is_packed_and_unpacked_as_in_keras(parts):
+    packed = jkeras.utils.pack_x_y_sample_weight(*parts)
+    assert packed == keras.utils.pack_x_y_sample_weight(*parts)
+    unpacked = jkeras.utils.unpack_x_y_sample_weight(packed)
+    assert unpacked == keras.utils.unpack_x_y_sample_weight(packed) == (*parts, None, None)[:3]
+    with pytest.raises(ValueError, match="4 parts"):
+        jkeras.utils.unpack_x_y_sample_weight(("x", "y", "w", "z"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -44,7 +45,7 @@ class TrainingMethods(Compiled):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: Any = 1,
     ) -> History:
         """Train for a number of epochs.
 
@@ -66,7 +67,8 @@ class TrainingMethods(Compiled):
           sample_weight: weights ``(n,)`` or ``(n, time)``: one array for all outputs, a list, or a dict by output.
           initial_epoch: the number of the first epoch.
           steps_per_epoch: batches per epoch, where not all are wanted or an iterable has no end.
-          validation_steps, validation_batch_size, validation_freq: the same for validation, and how often it is done.
+          validation_steps, validation_batch_size: the same for validation.
+          validation_freq: after how many epochs there is one; or a list of the epochs that have one, counted from 1.
 
         Returns:
           A ``History``, whose ``history`` holds the logs of every epoch.
@@ -75,7 +77,7 @@ class TrainingMethods(Compiled):
           ValueError: before the first step, for anything about the data or the arguments that does not fit.
         """
         epochs, first = whole_number("epochs", epochs, 0), whole_number("initial_epoch", initial_epoch, 0)
-        freq, show = whole_number("validation_freq", validation_freq), display(verbose)
+        is_due, show = _due("validation_freq", validation_freq), display(verbose)
         x = self._learned(x, "fit")
         engine = self._ready(need_loss=True)
         self._warn_of_flags()
@@ -105,7 +107,7 @@ class TrainingMethods(Compiled):
         chosen.expect(self.metrics_names, judged is not None)
 
         def validate(epoch: int, model: Any) -> dict[str, float]:
-            if validation is None or (epoch + 1) % freq:
+            if validation is None or not is_due(epoch + 1):
                 return {}
             logs = run_tests(self, engine, validation, chosen, Display())[1]
             return {f"val_{name}": value for name, value in logs.items()}
@@ -249,6 +251,15 @@ class TrainingMethods(Compiled):
             given if isinstance(given, Batch) else check(engine.trainer, given[0], given[1], given[2] if len(given) > 2 else None)
         )
         return Arrays(engine, batch, batch_size, False, steps)
+
+
+def _due(what: str, given: Any) -> Callable[[int], bool]:
+    """Return whether an epoch, counted from 1, is one of every so many, or of those listed."""
+    if not isinstance(given, (list, tuple, set, frozenset, range)):
+        every = whole_number(what, given)
+        return lambda epoch: epoch % every == 0
+    listed = {whole_number(f"each epoch in {what}", epoch) for epoch in given}
+    return lambda epoch: epoch in listed
 
 
 def _size(batch_size: Any, name: str = "batch_size") -> int | None:

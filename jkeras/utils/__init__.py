@@ -11,7 +11,7 @@ import numpy as np
 from jkeras.backend import clear_session, is_keras_tensor
 from jkeras.config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
 from jkeras.core.store import set_random_seed
-from jkeras.utils.data import PyDataset, normalize, pad_sequences
+from jkeras.utils.data import PyDataset, normalize, pack_x_y_sample_weight, pad_sequences, unpack_x_y_sample_weight
 
 Sequence = PyDataset
 
@@ -60,7 +60,9 @@ __all__ = [
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "normalize",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "set_random_seed",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]

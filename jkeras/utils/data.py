@@ -82,6 +82,35 @@ def pad_sequences(
     return padded
 
 
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Put inputs, targets and weights into what a stream of batches yields; without targets, inputs alone are left as they are.
+
+    Example:
+      >>> pack_x_y_sample_weight("x", "y")
+      ('x', 'y')
+    """
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Take apart what :func:`pack_x_y_sample_weight` put together; what is missing is None.
+
+    Raises:
+      ValueError: for a list or tuple of none or more than three.
+
+    Example:
+      >>> unpack_x_y_sample_weight(("x", "y"))
+      ('x', 'y', None)
+    """
+    parts = tuple(data) if isinstance(data, (list, tuple)) else (data,)
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(f"unpack_x_y_sample_weight takes (x,), (x, y) or (x, y, sample_weight), but got {len(parts)} parts.")
+    x, y, sample_weight = (*parts, None, None)[:3]
+    return x, y, sample_weight
+
+
 class PyDataset:
     """Batches by number: write ``__getitem__(index)``, which returns ``(inputs, targets)``, and ``__len__``.
 
@@ -125,4 +154,4 @@ class PyDataset:
         """Run after each epoch."""
 
 
-__all__ = ["PyDataset", "normalize", "pad_sequences"]
+__all__ = ["PyDataset", "normalize", "pack_x_y_sample_weight", "pad_sequences", "unpack_x_y_sample_weight"]
