@@ -120,8 +120,7 @@ def with_schedule(state: Any) -> Any:
     def changed(node: Any) -> Any:
         if not _holds_rate(node):
             return node
-        old = _schedule_of(node)
-        begun = (Settable(lambda step: 0.0).init() if old is None else old)._replace(count=node.count, given=jnp.float32(jnp.nan))
+        begun = SettableState(jnp.array(node.count), jnp.float32(jnp.nan))  # a copy: no buffer twice in what is donated
         return node._replace(hyperparams_states={**node.hyperparams_states, "learning_rate": begun})
 
     return jax.tree.map(changed, state, is_leaf=_holds_rate)
