@@ -57,8 +57,9 @@ def main():
     first = by_list.fit([named["text"], named["question"]], answers, epochs=3, batch_size=64, verbose=2).history
     print("Fed by dictionary:")
     second = by_name.fit(named, answers, epochs=3, batch_size=64, verbose=2).history
-    for name, values in first.items():  # a GPU may add up in another order each time
-        np.testing.assert_allclose(second[name], values, rtol=0.05, err_msg="both forms must train the same model")
+    rtol = 0 if jax.default_backend() == "cpu" else 0.05  # a GPU may add up in another order each time
+    for name, values in first.items():
+        np.testing.assert_allclose(second[name], values, rtol=rtol, err_msg="both forms must train the same model")
     print("The same losses and accuracies: True")
 
     by_name.fit(named, answers, initial_epoch=3, epochs=15, batch_size=64, verbose=2)

@@ -60,8 +60,9 @@ def main():
     first = by_list.fit(posts, list(targets.values()), epochs=1, batch_size=16, verbose=2).history
     print("Told by dictionary:")
     second = by_name.fit(posts, targets, epochs=1, batch_size=16, verbose=2).history
-    for name, values in first.items():  # a GPU may add up in another order each time
-        np.testing.assert_allclose(second[name], values, rtol=0.05, err_msg="both forms must train the same model")
+    rtol = 0 if jax.default_backend() == "cpu" else 0.05  # a GPU may add up in another order each time
+    for name, values in first.items():
+        np.testing.assert_allclose(second[name], values, rtol=rtol, err_msg="both forms must train the same model")
     print("The same losses: True")
 
     by_name.fit(posts, targets, initial_epoch=1, epochs=6, batch_size=16, verbose=2)
