@@ -40,9 +40,11 @@ class Monitoring(Callback):
 
     def monitored(self, logs: Any) -> float | None:
         """Return the log, or warn that there is none in this epoch and return None."""
-        value = (logs or {}).get(self.monitor)
-        if value is None and not (self.monitor.startswith("val_") and self.monitor[4:] in logs):  # not judged in this epoch
-            there = ", ".join(map(repr, logs or ()))
+        logs = logs or {}
+        value = logs.get(self.monitor)
+        unjudged = self.monitor.startswith("val_") and self.monitor.removeprefix("val_") in logs  # an epoch without validation
+        if value is None and not unjudged:
+            there = ", ".join(map(repr, logs))
             warnings.warn(f"{type(self).__name__}: there is no log {self.monitor!r}, but {there}.", stacklevel=2)
         return None if value is None else float(value)
 

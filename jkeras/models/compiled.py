@@ -97,12 +97,13 @@ class Compiled:
                 f"Model {self.name!r} must be compiled before it is trained or evaluated: write model.compile(loss=...)."
             )
         chosen = self._compiled["optimizer"]
-        wanted = self.layer, chosen.transformation
-        if self._engine is None or any(made is not one for made, one in zip(self._engine, wanted, strict=False)):
+        layer, transformation, made = self._engine or (None, None, None)
+        if made is None or layer is not self.layer or transformation is not chosen.transformation:
             frozen, scale = self._frozen_when_compiled(), chosen.loss_scale
             trainer = Trainer(self.layer, self._objective(), chosen.transformation, self.input_spec, frozen, loss_scale=scale)
-            self._engine = *wanted, Engine(trainer, self._compiled["run_eagerly"])
-        return self._engine[2]
+            made = Engine(trainer, self._compiled["run_eagerly"])
+            self._engine = self.layer, chosen.transformation, made
+        return made
 
     def _frozen_when_compiled(self) -> frozenset:
         """Return the paths of what does not learn: as ``compile`` found the layers, and later ones as they are now."""
