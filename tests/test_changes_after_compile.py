@@ -1,5 +1,6 @@
 """What a script changes on the optimizer of a compiled model counts from the next step on, whatever was compiled before."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -100,6 +101,28 @@ def test_a_schedule_for_what_takes_no_steps_itself_is_refused_and_changes_nothin
     with pytest.raises(TypeError, match="a schedule is given where the optimizer is made"):
         model.optimizer.learning_rate = halving
     assert model.optimizer.transformation is before
+
+
+def test_a_schedule_with_a_state_of_its_own_trains_where_it_is_made_and_is_refused_where_it_is_assigned():
+    class Halving:
+        def init(self):
+            return jnp.float32(1.0)
+
+        def update(self, state, **extra):
+            return state / 2
+
+        def __call__(self, state, **extra):
+            return state
+
+    made = falling(optimizers.SGD(Halving()))
+    train(made, 2)
+    assert weight(made) == -1.5
+    model = falling(optimizers.SGD(1.0))
+    train(model, 1)
+    with pytest.raises(TypeError, match="a schedule is given where the optimizer is made"):
+        model.optimizer.learning_rate = Halving()
+    train(model, 1)
+    assert weight(model) == -2.0
 
 
 def test_weights_let_out_of_decay_after_an_evaluation_do_not_decay():

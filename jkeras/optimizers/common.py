@@ -16,7 +16,7 @@ from jkeras.core.arguments import bind, whole_number
 from jkeras.core.named import classed
 from jkeras.core.nest import path_of
 from jkeras.optimizers.face import Optimizer
-from jkeras.optimizers.rates import Settable, checked_rate, is_schedule
+from jkeras.optimizers.rates import Settable, checked_rate, is_schedule, is_stateful
 
 
 def _tail(
@@ -100,7 +100,7 @@ def assembled(function: Callable[[Any], Any], rate: Any, common: Mapping[str, An
     """Return the whole transformation: averages around accumulation around clipping before decay before the step itself."""
     decay = None if decays else common["weight_decay"]
     every = common["gradient_accumulation_steps"]
-    plain = is_schedule(rate) and not hasattr(rate, "init")  # and no stateful one of Optax's
+    plain = is_schedule(rate) and not is_stateful(rate)
     if every is not None:
         every = whole_number("gradient_accumulation_steps", every, 2)
         rate = functools.partial(_at_last_batch, rate, every) if plain else rate

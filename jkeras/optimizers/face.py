@@ -19,7 +19,7 @@ from jkeras.core.layer import spell
 from jkeras.core.named import Configured
 from jkeras.core.pickling import refuse_nameless
 from jkeras.core.spellings import ARGUMENTS, older
-from jkeras.optimizers.rates import Rate, SettableState, checked_rate, is_schedule, rate_in, with_rate, with_schedule
+from jkeras.optimizers.rates import Rate, SettableState, checked_rate, is_schedule, is_stateful, rate_in, with_rate, with_schedule
 
 
 def unscaled(opt_state: Any) -> None:
@@ -195,7 +195,7 @@ class Optimizer(Configured):
     def learning_rate(self, value: Any) -> None:
         rate = checked_rate(self.kind, value)
         if is_schedule(rate):
-            if self._remade is None:
+            if self._remade is None or is_stateful(rate):  # the state of the one could not be made of that of the other
                 raise TypeError(f"{self.kind}: a schedule is given where the optimizer is made that takes the steps.")
             self.config = {**self.config, "learning_rate": rate}
             self._make_anew()

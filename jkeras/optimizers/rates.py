@@ -131,9 +131,14 @@ def is_schedule(rate: Any) -> bool:
     return callable(rate) and not hasattr(rate, "__array__")
 
 
+def is_stateful(rate: Any) -> bool:
+    """Whether a learning rate is a schedule of Optax's that keeps a state of its own, and is called with that."""
+    return callable(rate) and hasattr(rate, "init")
+
+
 def _try_out(kind: str, schedule: Callable[..., Any]) -> None:
     """Refuse a schedule that cannot be traced, or gives something else than one number."""
-    if hasattr(schedule, "init"):  # a stateful one of Optax's, which takes its state
+    if is_stateful(schedule):
         return
     try:
         found = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.int32))
